@@ -5,7 +5,7 @@ import type { Order } from './payload.ts'
 const POLL = 500
 
 /**
- * Runs jobs one at a time. A batch of one is never full, so `work` would poll for each job, and a base that sleeps proves nothing.
+ * Runs jobs one at a time. A batch of one is never full, so `work` would poll for each job, and a baseline that sleeps proves nothing.
  * Therefore its calls are made here. Returns a function that stops this.
  */
 export function runOneByOne(

@@ -1,6 +1,6 @@
 /**
- * Clients of event streams in a separate process: `node http-clients.ts <url> <count> [idle]`. Tells its
- * parent when all are connected, and each time that the last one has an event. With `idle` nobody reads.
+ * Clients of event streams in a separate process: `node http-clients.ts <url> <count> [idle]`. Notifies its
+ * parent when all are connected, and each time the last one has received an event. With `idle`, no client reads.
  */
 import { connect, type Socket } from 'node:net'
 

@@ -1,6 +1,6 @@
 /**
- * An instance with 10,000 events a second: `node --expose-gc http-instance.ts <seconds>`. Tells its parent where
- * it listens, waits to be told to go, and tells how many MiB more it came to hold.
+ * An instance with 10,000 events a second: `node --expose-gc http-instance.ts <seconds>`. Sends its parent the
+ * address on which it listens, waits for a message to begin, and reports by how many MiB its memory has grown.
  */
 import { once } from 'node:events'
 import { createKernel } from 'nuxt-queue'

@@ -12,7 +12,7 @@ const SLOW = 50
 const SECONDS = 5
 const begin = { run: { status: 'running', name: 'watched' } } as const
 
-/** Clients that read, or do not, in another process. */
+/** Clients in another process. They read, or stay idle. */
 async function startClients(url: string, count: number, ...idle: 'idle'[]): Promise<ChildProcess> {
   const child = fork(new URL('http-clients.ts', import.meta.url), [url, String(count), ...idle])
   await once(child, 'message')

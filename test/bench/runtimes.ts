@@ -160,7 +160,7 @@ async function reused(language: Language, bench: Bench): Promise<void> {
       )) - inProcess
     )
   }
-  // Both find a child that sleeps, as it does between two jobs.
+  // In both cases, the child sleeps at first, as it does between two jobs.
   const base = (): Promise<number> =>
     latency(
       calls,

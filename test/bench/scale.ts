@@ -18,7 +18,7 @@ const KEPT = { age: 30 * 86_400_000, count: 1e9 }
 interface Store {
   name: string
   preset: Preset
-  /** Returns the configuration of a store of its own on the same server. */
+  /** Returns the configuration of a separate store on the same server. */
   config(name: string): KernelConfig
   /** Returns the bytes of the server. */
   size(): Promise<number>

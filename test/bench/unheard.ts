@@ -22,7 +22,7 @@ async function open(preset: Preset, config: KernelConfig): Promise<Kernel> {
   return kernel
 }
 
-/** Sends a stretch of events, every tenth without a key of its own, and waits until all are filed; answers events a second. */
+/** Sends a series of events, every tenth without a separate key, and waits until all are stored. Returns events per second. */
 async function send(kernel: Kernel, from: number, to: number): Promise<number> {
   const began = performance.now()
   let next = from
@@ -47,7 +47,7 @@ const time = async (work: () => unknown): Promise<number> => {
   return performance.now() - began
 }
 
-/** What a wait, a list of runs and one of jobs take, each the median of some. */
+/** Measures the duration of a wait, of a list of runs and of a list of jobs. Each is the median of several. */
 async function look(kernel: Kernel, first: number): Promise<Record<'resume' | 'runs' | 'jobs', number>> {
   const samples = { resume: [] as number[], runs: [] as number[], jobs: [] as number[] }
   for (let order = first; order < first + 20; order++) {
@@ -64,7 +64,7 @@ async function look(kernel: Kernel, first: number): Promise<Record<'resume' | 'r
   return { resume: median(samples.resume), runs: median(samples.runs), jobs: median(samples.jobs) }
 }
 
-/** Events that nobody waits for: what one costs when there are few and many, and what the others have to do with them. */
+/** Measures events without a waiter: the cost of one among few and among many, and how they affect other operations. */
 export default async function bench(bench: Bench): Promise<void> {
   const [redis, postgres] = [await sharedRedis(), await startPostgres({ fsync: true })]
   const presets: [name: string, preset: Preset, config: KernelConfig][] = [

@@ -16,7 +16,7 @@ const PROCESS = fileURLToPath(new URL('process.ts', import.meta.url))
 interface Member {
   role: ProcessOptions['role']
   child: ChildProcess
-  /** How often a process has been started in its place. */
+  /** How often this process has been replaced. */
   generation: number
 }
 
@@ -50,7 +50,7 @@ export function createCrew(
       env: { ...process.env, CHAOS },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
-    // What a process has printed may arrive after its exit, and the folder of the log goes with the run.
+    // The output of a process may arrive after its exit, and the folder of the log is deleted with the run.
     closed.push(once(child, 'close'))
     child.stderr.on('data', (text: Buffer) => appendFileSync(files.log, text))
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -72,7 +72,7 @@ export function createCrew(
       // The test has not killed it. It died at its failpoint, or because the store was unavailable at its start.
       if (signal === 'SIGKILL') counts.byFailpoint++
       setTimeout(() => {
-        // Its place may have been taken meanwhile.
+        // Another process may have replaced it in the meantime.
         if (!stopping && members[index]?.child === child) place(index, role, generation + 1, skew)
       }, RESTART)
     })
@@ -118,7 +118,7 @@ export function createCrew(
         }),
       )
     },
-    /** Processes the remaining work and checks all data. */
+    /** Completes the remaining work and checks all data. */
     async verify(): Promise<Verdict> {
       const child = launch({ role: 'verify', name: 'verify', skew: 0, acknowledged: files.acknowledged })
       const verdict = once(child, 'verified').then(([value]) => value as Verdict)
@@ -135,6 +135,6 @@ export function createCrew(
 
 const hour = { age: 3_600_000, count: 1e6 }
 const KEEP_ALL = { retention: { completed: hour, failed: hour, cancelled: hour } }
-/** How long a place stays empty after a death that was not ordered, in milliseconds. */
+/** How long to wait before a process is replaced that died by itself, in milliseconds. */
 const RESTART = 200
 const STOP = 20_000

@@ -5,7 +5,7 @@ import { shareOf } from './random.ts'
 /** How each run of the flow `outer` ends. */
 export const OUTER_RESULT = 'inner 1, inner 2'
 
-/** Harms the process that runs the job. Each must end only its own job. */
+/** Ways to harm the process that runs the job. Each must end only its own job. */
 const HOSTILE: ((log: (meta: object) => Promise<void>) => unknown)[] = [
   () => {
     throw new Error('x'.repeat(700_000))
@@ -75,7 +75,7 @@ export async function registerHard(kernel: Kernel, mayDie: boolean): Promise<voi
   })
 }
 
-/** Whose calls are one window. */
+/** Returns the key of a window. All calls with ids that differ only in the last part share it. */
 const windowOf = (id: string): string => id.slice(0, id.lastIndexOf('-'))
 const several = (id: string): string[] => [0, 1, 2].map((part) => `${id}-${part}`)
 
@@ -96,7 +96,7 @@ export function produceHard(kernel: Kernel, id: string, n: number): Promise<unkn
   }
 }
 
-/** What `produceHard` makes: jobs, a run, or a call of a window, of which a newer one may take the place. */
+/** What `produceHard` creates: jobs, a run, or a call of a window, which a newer call may replace. */
 export type Made = { queue: string; ids: string[] } | { run: string } | { window: string; n: number }
 
 export function madeHard(id: string, n: number): Made {

@@ -7,22 +7,22 @@ import { verify } from './verify.ts'
 import { produce, registerWorkers, type Workload } from './workload.ts'
 
 export interface ProcessOptions {
-  /** `verify` works off what is left, and checks it. */
+  /** `verify` completes the remaining work and checks the data. */
   role: 'produce' | 'work' | 'both' | 'verify'
   preset: string
   config: KernelConfig
-  /** Begins the ids of what it produces. */
+  /** The prefix of the ids that it produces. */
   name: string
   failpoint?: Failpoint
   skew: number
   workload: Workload
   /** A file that handlers may write to. */
   journal: string
-  /** For `verify`: a file with what was acknowledged. */
+  /** For `verify`: a file that lists everything that was acknowledged. */
   acknowledged?: string
 }
 
-// Nobody writes there: it ends with the process that has started this one.
+// Nothing is written to the standard input. It closes when the parent process ends.
 process.stdin.on('end', () => process.exit(1)).resume()
 
 const options = JSON.parse(process.env.CHAOS!) as ProcessOptions
@@ -36,7 +36,7 @@ const kernel = await createKernel({
   config: options.config,
   reporter: { warn: note('warn'), error: note('error') },
 })
-// The one that verifies works off what is left, and has to live.
+// The process that verifies completes the remaining work, so it must survive.
 const { workload, journal } = options
 await registerWorkers(kernel, { workload, journal, mayDie: options.role !== 'verify' })
 const { signal, abort } = stopSignal()

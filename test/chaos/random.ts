@@ -10,7 +10,7 @@ export function createRandom(seed: number) {
 }
 export type Random = ReturnType<typeof createRandom>
 
-/** A number between 0 and 1 that depends on a text alone, so that the same job always fares the same. */
+/** A number between 0 and 1 that depends only on a text, so that the same job always has the same outcome. */
 export function shareOf(text: string): number {
   let hash = 2166136261
   for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 16777619)

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kernel, KernelConfig } from 'nuxt-queue'
 import { LEASE } from './adapters.ts'
 
-/** How long what has ended is kept, in milliseconds: eight leases, as by default. A lost acknowledgement comes again within them. */
+/** How long ended jobs are kept, in milliseconds: eight leases, as by default. A job whose acknowledgement was lost is delivered again within that time. */
 const AGE = 8 * LEASE
 /** Children are removed while their parents still sleep. */
 const REST = AGE + 2000
@@ -12,7 +12,7 @@ const BEAT = 500
 
 const bound = { age: AGE, count: 20 }
 /**
- * A moment may come to its turn late, after its store was away and a lease has run out. Its id is known until then.
+ * A moment may start late, after an outage of the store and an expired lease. Its id is remembered until then.
  */
 const KNOWN = 60_000
 export const FORGETFUL: KernelConfig = {
@@ -30,7 +30,7 @@ export const FORGETFUL: KernelConfig = {
 type Note = { ran: string; claim: number; at: number } | { returned: string } | { result: string; value: unknown }
 
 /**
- * Parents whose children are forgotten before they end themselves, and a schedule whose jobs are forgotten soon.
+ * Parents whose children are removed before the parents end, and a schedule whose jobs are removed soon.
  *
  * @param journal the file in which handlers write what they did
  */
@@ -67,7 +67,7 @@ export async function registerRetained(kernel: Kernel, journal: string): Promise
   })
 }
 
-/** Says what does not hold: a parent without its result, a child or moment that was started twice, or a missing moment. */
+/** Returns the violated guarantees: a parent without its result, a child or moment that was started twice, or a missing moment. */
 export function* retentionFaults(journal: string, acknowledged: readonly string[]): Generator<string> {
   const notes = readFileSync(journal, 'utf8')
     .split('\n')

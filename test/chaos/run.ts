@@ -58,7 +58,7 @@ async function run(
   try {
     await crew.ready()
     const began = Date.now()
-    // Faults of the store come one after the other, deaths of processes meanwhile.
+    // Faults of the store happen one after the other, and processes die at any time.
     const kills = schedule.filter(({ kind }) => kind === 'kill')
     const others = schedule.filter(({ kind }) => kind !== 'kill')
     const play = async (faults: readonly Fault[]): Promise<void> => {

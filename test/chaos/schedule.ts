@@ -16,7 +16,7 @@ export interface ScheduleOptions {
   seconds: number
   /** How many processes there are to kill. */
   processes: number
-  /** Faults of a store that is a process of its own. */
+  /** Faults of a store that is a separate process. */
   store: boolean
   lease: number
 }
@@ -56,7 +56,7 @@ const FAILPOINTS = [
   'emit:after:wait.closed',
 ]
 
-/** Kills about every two seconds of each process, and each fault of the store about every fifteenth, at least three. */
+/** Creates a kill of each process about every two seconds, and each fault of the store about every fifteen seconds, at least three times. */
 export function createSchedule(random: Random, { seconds, processes, store, lease }: ScheduleOptions): Fault[] {
   const ms = seconds * 1000
   const faults: Fault[] = []
@@ -65,7 +65,7 @@ export function createSchedule(random: Random, { seconds, processes, store, leas
     for (let n = 0; n < count; n++) faults.push(fault(Math.floor(n * span + random.between(0, span * 0.8))))
   }
   let turn = random.between(0, FAILPOINTS.length - 1)
-  /** One failpoint after the other, so that a long run has been through all of them. */
+  /** Uses one failpoint after the other, so that a long run uses all of them. */
   const nextFailpoint = (): string => FAILPOINTS[turn++ % FAILPOINTS.length]!
   spread(Math.max(3, Math.ceil(seconds / 2.4)), (at) => ({
     at,

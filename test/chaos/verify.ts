@@ -9,7 +9,7 @@ export interface Verdict {
   jobs: number
   runs: number
   events: number
-  /** Jobs by how they ended. */
+  /** The number of jobs by outcome. */
   ended: Record<string, number>
   /** The violated guarantees. Empty if the run is correct. */
   violations: string[]
@@ -30,16 +30,16 @@ const QUEUES = [
   'child',
 ]
 const TERMINAL = /^(?:step|flow)\.(?:completed|failed|cancelled)$/
-/** How long nothing may change while work is left, in milliseconds. A machine that is busy needs longer for all of it. */
+/** How long nothing may change while work remains, in milliseconds. This does not limit the total time, because a busy machine takes longer. */
 const PATIENCE = 90_000
 const MANY = 1_000_000
 /** State that each update counts up by one. */
 const COUNTED = ['runs', 'parts']
 
 export interface Evidence {
-  /** The file with what was acknowledged. */
+  /** The file that lists everything that was acknowledged. */
   acknowledged: string
-  /** The file in which handlers wrote what they did. */
+  /** The file in which handlers recorded their actions. */
   journal: string
   workload: Workload
 }
@@ -138,7 +138,7 @@ async function search(kernel: Kernel, queue: string): Promise<Set<string>> {
   }
 }
 
-/** Waits until nothing is left to do. Returns what is left if nothing has changed for so long. */
+/** Waits until no work remains. Returns the remaining work if nothing has changed for that long. */
 async function workOff(kernel: Kernel): Promise<string | undefined> {
   let [deadline, before] = [Infinity, '']
   for (;;) {

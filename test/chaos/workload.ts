@@ -9,7 +9,7 @@ export interface Duties {
   workload: Workload
   /** Whether a handler may kill its process. */
   mayDie: boolean
-  /** The file in which handlers of the workload `retention` write what they did. */
+  /** The file in which handlers of the workload `retention` record their actions. */
   journal: string
 }
 
@@ -82,10 +82,10 @@ export const FLOW_RESULTS: Readonly<Record<string, (result: unknown) => boolean>
   outer: (result) => result === OUTER_RESULT,
   inner: (result) => result === 'inner 1' || result === 'inner 2',
 }
-/** What its state is then, where that does not depend on how often its steps were tried. */
+/** The state of the run at its end, as far as it does not depend on the number of attempts. */
 export const FLOW_STATES: Readonly<Record<string, unknown>> = { order: ORDER_STATE }
 
-/** What producers make: a bit of everything, only runs of the flow that waits, what does harm, or what is forgotten early. */
+/** What producers create: a mix of everything, only runs of the flow that waits, harmful jobs, or jobs that are removed early. */
 export const WORKLOADS = ['mixed', 'orders', 'hard', 'retention'] as const
 export type Workload = (typeof WORKLOADS)[number]
 
@@ -113,7 +113,7 @@ export function produce(kernel: Kernel, id: string, n: number, workload: Workloa
   }
 }
 
-/** The jobs that `produce` makes of an id, or the run that it starts. */
+/** The jobs that `produce` creates for an id, or the run that it starts. */
 export function madeBy(id: string, n: number, workload: Workload): Made {
   if (workload === 'hard') return madeHard(id, n)
   if (workload === 'orders' || n % 4 === 0) return { run: id }
@@ -121,7 +121,7 @@ export function madeBy(id: string, n: number, workload: Workload): Made {
   return { queue: ALONE[n % 8] ?? 'plain', ids: [id] }
 }
 
-/** The queues of jobs that are not made for `plain`, by the remainder of their number. */
+/** The queues of jobs that do not go to `plain`, by the remainder of their number. */
 const ALONE: Readonly<Record<number, string>> = { 1: 'keyed', 3: 'serial' }
 
 function several(id: string): string[] {

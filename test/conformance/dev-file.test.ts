@@ -25,7 +25,7 @@ afterAll(() => {
 let folders = 0
 const folder = (): string => join(root, String(++folders))
 
-/** A sync takes real time, so virtual time goes with the policy that waits for none. */
+/** A sync takes real time, so virtual time is used only with the policy that waits for no sync. */
 const VARIANTS = [
   { fsync: 'never', time: 'virtual' },
   { fsync: 'batch', time: 'real' },

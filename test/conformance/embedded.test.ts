@@ -18,7 +18,7 @@ import embedded from '../../presets/embedded.ts'
 import { LONG } from '../services/long.ts'
 import { emptySchema } from './postgres-rig.ts'
 
-// Opening a database takes a second, so that the tests share one, which is emptied for each.
+// Opening a database takes a second, so the tests share one, which is emptied before each test.
 const folder = mkdtempSync(join(tmpdir(), 'nuxt-queue-embedded-'))
 const reporter = { warn: () => {}, error: () => {} }
 const { close, ...database } = await openDatabase({ dataDir: join(folder, 'data'), fresh: true }, reporter)
@@ -31,7 +31,7 @@ const SCHEMA = 'nuxt_queue'
 
 const empty = (): Promise<void> => emptySchema(database.query, SCHEMA)
 
-/** The plugin `pglite`, but for the folder. */
+/** The plugin `pglite` without its folder. */
 const pglite = definePlugin({
   name: 'pglite',
   configKey: 'embedded',

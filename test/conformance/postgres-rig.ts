@@ -7,8 +7,8 @@ import type { PostgresPort } from '../../plugins/adapters/postgres/lib/postgres.
 import { sharedPostgres } from '../services/postgres.ts'
 
 /**
- * What empties the tables of a schema that a test fills. A small table is emptied far faster row by row than by
- * TRUNCATE, which makes new files; foreign keys and triggers rest meanwhile, since everything goes.
+ * The statement that empties the tables of a schema. Deleting the rows of a small table is far faster than
+ * TRUNCATE, which creates new files. Foreign keys and triggers are disabled meanwhile, because every row is deleted.
  */
 const EMPTYING = `SELECT string_agg(format(
     CASE WHEN pg_relation_size(c.oid) > 1000000 THEN 'TRUNCATE %I.%I CASCADE;' ELSE 'DELETE FROM %I.%I;' END,
@@ -37,7 +37,7 @@ interface PostgresForFile {
   empty: () => Promise<void>
 }
 
-/** One PostgreSQL for a test file, and a schema of its own that is emptied for each test. */
+/** One PostgreSQL for a test file, with a separate schema that is emptied before each test. */
 export async function postgresForFile(): Promise<PostgresForFile> {
   const { url, stop } = await sharedPostgres()
   const schema = `nq_test_${process.pid}_${Date.now().toString(36)}`
@@ -56,8 +56,8 @@ export async function postgresForFile(): Promise<PostgresForFile> {
 
 /**
  * The plugin `postgres` with connections that stay open from one test to the next. A server needs longer to open one, and
- * to plan the first statements on it, than for all that a test asks for. When a kernel closes, its statements end, its
- * listeners leave, and it gets no more connection.
+ * to plan the first statements on it, than for all the work of a test. When a kernel closes, its statements end, its
+ * listeners are removed, and it receives no more connections.
  */
 export async function postgresKeptOpen(): Promise<{ postgres: AnyPlugin; empty: PostgresForFile['empty'] }> {
   const { config, empty } = await postgresForFile()

@@ -1,4 +1,4 @@
 import { runtimesOnPresets } from './runtimes-on-presets.ts'
 
-// What a store does for a runtime with processes, it does for each. The long form goes through all pairs.
+// A store treats all runtimes with processes alike, so one pair for each store is enough. The long form runs all pairs.
 runtimesOnPresets(['node on prod-redis', 'python on prod-redis', 'node-isolated on prod-postgres'])

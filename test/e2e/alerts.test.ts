@@ -38,7 +38,7 @@ const byId = (all: readonly Alert[]): Alert[] => all.toSorted((a, b) => (a.id < 
 describe.each(STORES.map(([preset, config]) => ({ name: preset.name, preset, config })))(
   'alerts of two instances on $name',
   ({ preset, config }) => {
-    it('are sent once, in whichever processes jobs fail and checks run', async () => {
+    it('are sent once, no matter in which processes jobs fail and checks run', async () => {
       const webhook = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
       const secret = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
       const options: AlertsConfig = {

@@ -1,2 +1,2 @@
-// Each screen on a desktop and a phone, in both themes. `npm test` looks at each on one of them.
+// Each screen on a desktop and a phone, in both themes. `npm test` checks each screen with one combination.
 import './dashboard.test.ts'

@@ -7,12 +7,12 @@ import { z } from 'zod'
 import { startChromium } from '../services/chromium.ts'
 import { LONG } from '../services/long.ts'
 
-/** Markup that would run in a page that shows it as HTML. */
+/** Markup whose scripts would run in a page that shows it as HTML. */
 const MARKUP = `<img src=x onerror="document.title='hacked'">`
 const TOKEN = 'a-token-of-enough-letters'
 
 let browser: Browser
-/** Of all tests, because a context of its own takes a second to open. */
+/** All tests share this context, because opening a separate one takes a second. */
 let context: BrowserContext
 let kernel: Kernel
 let base: string
@@ -148,7 +148,7 @@ const LOOKS = [
   { name: 'a desktop in dark', size: DESKTOP, colorScheme: 'dark' },
 ] as const
 
-/** Every screen on one of these after the other; in the long form, every screen on each. */
+/** The screens use these alternately. In the long form, every screen uses each. */
 const VIEWS = SCREENS.flatMap((screen, index) =>
   (LONG ? LOOKS : LOOKS.slice(index % 2, (index % 2) + 1)).map((look) => [look, ...screen] as const),
 )

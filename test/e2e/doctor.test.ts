@@ -32,7 +32,7 @@ const STORES: [Preset, KernelConfig, expected: Record<string, string>][] = [
 ]
 
 it.each(STORES.map(([preset, config, expected]) => ({ name: preset.name, preset, config, expected })))(
-  'finds settings that lose jobs on $name, and jobs without a worker, whether a process works there or not',
+  'finds settings that lose jobs on $name, and jobs without a worker, whether or not a process runs there',
   async ({ preset, config, expected }) => {
     const common = { registry: { dirs: [] }, setupTimeout: 120_000 }
     const open = () => createKernel({ preset, config: { ...common, ...config }, reporter: quiet })
@@ -109,7 +109,7 @@ it('warns if another release of pg-boss has changed its tables, and refuses tabl
     expect(warnings).toEqual([
       'This release of nuxt-queue was tested with version 46 of the tables of pg-boss; got version 47. Jobs may not be found or run twice. Update nuxt-queue.',
     ])
-    // As an older pg-boss would leave them, which knows no newer tables.
+    // The tables of an older pg-boss, without those of newer releases.
     await client.query(`CREATE RULE old AS ON UPDATE TO ${schema}.version DO INSTEAD NOTHING`)
     await client.query(`ALTER TABLE ${schema}.version DISABLE RULE old`)
     await client.query(`UPDATE ${schema}.version SET version = 45`)

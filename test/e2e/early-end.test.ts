@@ -27,7 +27,7 @@ it.each(SHARED_STORES)(
     const [first, second] = await kernel.enqueueMany(['first', 'second'].map((data) => ({ worker: 'w', data })))
     await kernel.start()
     await held.promise
-    // A hook still works behind the append, so the runner has not settled the job. The store has, and the next job has begun.
+    // A hook still runs after the append, so the runner has not settled the job. The store has settled it, and the next job has begun.
     await until(async () => (await kernel.port('queue').getJob('w', first!.id))?.state === 'completed')
     await until(() => started.length === 2)
     expect(ended).toEqual([])

@@ -33,7 +33,7 @@ const HOLDER = (dir: string): string => `
   await kernel.start()`
 
 describe('the embedded database', () => {
-  it('has an archive to start from', () => {
+  it('has an archive from which it starts', () => {
     expect(existsSync(PREPARED)).toBe(true)
   })
 

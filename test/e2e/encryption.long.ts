@@ -14,7 +14,7 @@ const KEYS = { old: 'ab'.repeat(32), new: 'cd'.repeat(32) }
 
 const secret = (n: number, place: string): string => `topsecret-${n}-${place}-topsecret`
 
-/** Every secret has this part, so that one search finds all of them, also cut ones. */
+/** Every secret contains this text, so that one search finds all of them, even truncated ones. */
 const MARK = 'topsecret'
 
 async function work(open: (config: KernelConfig) => Promise<Kernel>): Promise<void> {

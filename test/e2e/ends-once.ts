@@ -22,7 +22,7 @@ function pairOf(preset: typeof prodRedis, config: object): () => Promise<Kernel>
   return () => createKernel({ preset, config: { ...quiet, ...config } })
 }
 
-/** Both instances know the whole flow. Each runs one of the last two steps, which are released in pairs. */
+/** Both instances have the whole flow. Each runs one of the last two steps, which are released in pairs. */
 async function start(kernel: Kernel, other: 'left' | 'right', meet: (runId: string) => Promise<void>): Promise<void> {
   const flow = { name: 'race' }
   await kernel.registerWorker({
@@ -42,7 +42,7 @@ async function start(kernel: Kernel, other: 'left' | 'right', meet: (runId: stri
   await kernel.port('workers').unregisterWorker(other, other)
 }
 
-/** Registers the tests that end so many runs from two sides at once: on PostgreSQL, and in the long form on Redis. */
+/** Registers tests that end the given number of runs from two instances at once: on PostgreSQL, and in the long form on Redis. */
 export function endsOnce(runs: number): void {
   it.each(['Postgres', ...inLongForm('Redis')] as const)(
     'two instances that finish the last two steps of a run at once end it once, on %s',

@@ -35,7 +35,7 @@ function writesOf(pid: number): number {
 it.runIf(process.platform === 'linux')(
   'a full disk is reported once, nothing is acknowledged until there is room, and nothing is lost (Linux)',
   async () => {
-    // The system stands in for a full disk: no file of this process may grow beyond 30 blocks of 1,024 bytes.
+    // A limit of the system simulates a full disk: no file of this process may grow beyond 30 blocks of 1,024 bytes.
     const shell = `trap '' XFSZ; ulimit -S -f 30; exec "$0" --input-type=module -e "$1"`
     const child = spawn('bash', ['-c', shell, process.execPath, PRODUCER], { stdio: ['ignore', 'pipe', 'inherit'] })
     const lines: string[] = []
@@ -53,7 +53,7 @@ it.runIf(process.platform === 'linux')(
     const journal = readFileSync(join(folder, 'queues/q.jsonl'), 'utf8')
     expect(journal.endsWith('\n')).toBe(true)
     expect(acknowledged).toBeLessThan(31)
-    // The next tries must be as quiet as the first was loud.
+    // Further attempts must not report the fault again.
     const tried = writesOf(child.pid!)
     while (writesOf(child.pid!) < tried + 6) await sleep(20)
     expect(lines).toHaveLength(acknowledged)

@@ -53,7 +53,7 @@ async function run(kernel: Kernel, worker: string, data?: unknown): Promise<unkn
   return kernel.result(await kernel.enqueue(worker, data))
 }
 
-/** Except the keys of this package. */
+/** Excludes the keys of this package. */
 const workersOf = ({ registry }: Kernel): string[] =>
   registry.workers.map(({ id }) => id).filter((id) => !id.startsWith('_'))
 

@@ -14,7 +14,7 @@ const FIXTURES = join(import.meta.dirname, '../fixtures/runtime/faults')
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-/** How many jobs a process does, and how many are queued at once. */
+/** How many jobs a process runs, and how many are queued at once. */
 const [REUSE, BATCH] = [100, 100]
 
 /** The number of bytes per job that do not count as a leak. */
@@ -30,7 +30,7 @@ async function holdings() {
   }
 }
 
-/** Registers the tests that run so many jobs, a multiple of 1000, and look at what is left. */
+/** Registers tests that run the given number of jobs, a multiple of 1000, and check that nothing remains. */
 export function leavesNothingBehind(jobs: number): void {
   test.each([
     { name: 'isolated Node', runtime: 'node-isolated', file: 'faults.ts' },

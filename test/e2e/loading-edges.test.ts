@@ -83,7 +83,7 @@ test('a file that hangs when it is imported is named and skipped, runs once it h
   for (const pid of pids.split(' ')) await gone(Number(pid))
 })
 
-test('Python workers may be called what modules of the library are called', async () => {
+test('Python workers may have the names of modules of the standard library', async () => {
   const names = ['email', 'queue', 'token', 'json', 'signal', 'logging', 'types']
   const rootDir = await folderOf({
     ...Object.fromEntries(names.map((name) => [`server/queues/${name}.py`, PYTHON(`return "${name}"`)])),
@@ -120,7 +120,7 @@ test('workers in mounted configuration, where all files are links, and links to 
   expect(await run(kernel, 'shared/more/deep')).toBe('deep')
 })
 
-test('a whole project as the folder of workers imports no packages', async () => {
+test('imports no packages if the folder of workers is a whole project', async () => {
   const boom = `throw new Error('imported')`
   const rootDir = await folderOf({
     'hello.mjs': `export default () => 'hello'`,

@@ -11,7 +11,7 @@ import { sharedPostgres } from '../services/postgres.ts'
 import { parsePrometheus, type Sample } from '../services/prometheus-text.ts'
 import { sharedRedis } from '../services/redis.ts'
 
-/** For values that are counted after a result is known. */
+/** Waits for values that are counted after a result is known. */
 const PATIENT = { timeout: 30_000, interval: 10 }
 const FOLDER = fileURLToPath(new URL('../../plugins/observability/metrics', import.meta.url))
 const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
@@ -116,7 +116,7 @@ describe.each(PRESETS.map(([preset, config]) => ({ name: preset.name, preset, co
             dead: valueOf(samples, 'nuxt_queue_queue_jobs', { queue: 'dead', state: 'waiting' }),
           }
         }
-        // What a process does is counted after it is stored, so handlers may be ahead of the counts.
+        // Activity is counted after it is stored, so handlers may be ahead of the counts.
         await expect.poll(counted, PATIENT).toEqual({
           ...{ sent: 4, sending: 4, consumed: 4, completed: 1, retried: 1, waited: 4, retries: 1, letters: 1 },
           ...{ busy: 1, idle: 2, followers: 0, active: 1, delayed: 1, age: 0, up: 1, uncounted: 0 },

@@ -45,7 +45,7 @@ afterAll(async () => {
   await service.stop()
 })
 
-/** A client as Prisma passes it to an interactive transaction, with the methods for SQL that Prisma documents. */
+/** The client that Prisma passes to an interactive transaction, with the documented methods for SQL. */
 function prismaLike(run: (text: string, values: unknown[]) => Promise<{ rows: unknown[] }>): PrismaTransaction {
   return { $queryRawUnsafe: async (query, ...values) => (await run(query, values)).rows }
 }

@@ -1,4 +1,4 @@
-// `npm test` has a stand-in for opentelemetry-api. Here Python workers use the real one, if the interpreter has it.
+// `npm test` uses a substitute for opentelemetry-api. Here Python workers use the real package, if the interpreter has it.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

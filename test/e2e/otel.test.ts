@@ -446,7 +446,7 @@ export default async (job, ctx) => {
         const [send] = await ended(`send ${queue}`, 1)
         expect([queue, send!.parentSpanContext]).toMatchObject([queue, { traceId: TRACE, spanId: SPAN }])
       }
-      // Anybody may send a request to a webhook, so what it names as baggage does not reach handlers.
+      // Everyone may send a request to a webhook, so its baggage does not reach handlers.
       expect(await names.promise).toEqual(['traceparent'])
     } finally {
       await kernel.close({ timeout: 0 })

@@ -34,7 +34,7 @@ const presets: [preset: string, config: () => KernelConfig][] = [
 const POINTS = ['running', 'release:before', 'release:after', 'promote:before', 'promote:after', 'completed']
 
 describe.each(presets)('a process on %s', (preset, config) => {
-  it.each(POINTS)('that dies at "%s" keeps its key from nobody', async (point) => {
+  it.each(POINTS)('that dies at "%s" does not block its key', async (point) => {
     const settings = { preset, config: config(), point, jobs: JOBS }
     await using dying = startNode([PROCESS, JSON.stringify(settings)], ROOT)
     const { code } = await dying.ended

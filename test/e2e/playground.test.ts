@@ -179,7 +179,7 @@ describe('the flow over ten thousand rows', () => {
   })
 })
 
-describe('a file of your own', () => {
+describe('a custom file', () => {
   const good = ['A', 'B', 'None', '1999-05-01', 'C', 'Ohio', 'Climb', 'Small', 'Killdeer', 'Day', '0', '0', '0', '120']
   const broken: [column: number, value: string, reason: string][] = [
     [3, '1999-02-30', 'date cannot be read'],
@@ -249,6 +249,6 @@ test('without a terminal the timeline is plain lines', async () => {
   expect(stdout).toMatch(/◔ read +\d+ % +5000 rows\n/)
   expect(stdout).toMatch(/■ birdstrikes +flow completed in /)
   expect(stdout).toMatch(/\n10000 rows read, 80 left out:\n/)
-  // oxlint-disable-next-line no-control-regex -- which is what must not be there
+  // oxlint-disable-next-line no-control-regex -- the text must not contain control characters
   expect(stdout).not.toMatch(/[\u001B\r]/)
 })

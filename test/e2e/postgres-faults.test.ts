@@ -25,7 +25,7 @@ function collect() {
   return { reports, reporter: { warn: report, error: report } }
 }
 
-/** The code an error carries, or that of what caused it. */
+/** Returns the code of an error, or that of its cause. */
 async function codesOf(call: () => Promise<unknown>): Promise<(string | undefined)[]> {
   const error = await call().then(
     () => undefined,
@@ -40,14 +40,14 @@ function urlWith(change: (url: URL) => void): string {
   return url.href
 }
 
-/** Runs one job; returns its result. */
+/** Runs one job and returns its result. */
 async function echo(kernel: Kernel, data: unknown): Promise<unknown> {
   await kernel.registerWorker({ id: 'echo', handler: (job) => job.data })
   await kernel.start()
   return kernel.result(await kernel.enqueue('echo', data), { timeout: 60_000 })
 }
 
-describe('PostgreSQL as it may be set up', () => {
+describe('unusual setups of PostgreSQL', () => {
   it('accepts a schema name in any case, and a keyword as its name', async () => {
     for (const schema of ['MyQueue', 'select']) {
       const kernel = await openKernel(service.url, schema)
@@ -110,7 +110,7 @@ describe('PostgreSQL as it may be set up', () => {
   })
 })
 
-describe('PostgreSQL that is misused', () => {
+describe('misuse of PostgreSQL', () => {
   it('ignores and reports notifications that are not messages', async () => {
     const { reports, reporter } = collect()
     const stray: unknown[] = []
@@ -149,7 +149,7 @@ describe('PostgreSQL that is misused', () => {
     expect(reports.filter((message) => message.includes('not a valid message'))).toHaveLength(1)
   })
 
-  it('refuses a cursor of "*" that is none, or of another database, and keeps its connections', async () => {
+  it('refuses an invalid cursor of "*" and one of another database, and keeps its connections', async () => {
     const { reports, reporter } = collect()
     const kernel = await openKernel(service.url, 'nq_cursors', reporter)
     const events = kernel.port('events')
@@ -183,7 +183,7 @@ describe('PostgreSQL that is misused', () => {
   })
 })
 
-describe('PostgreSQL that is slow', () => {
+describe('a slow PostgreSQL', () => {
   it('fails a statement that always times out, names it, and does not report an outage', async () => {
     const { reports, reporter } = collect()
     const kernel = await openKernel(service.url, 'nq_slow', reporter, { options: '-c statement_timeout=300' })

@@ -70,8 +70,8 @@ async function startProxy(to: string, lastWord: (sent: Buffer) => Buffer | undef
   return { url: url.href, [Symbol.asyncDispose]: async () => void proxy.close() }
 }
 
-describe('PostgreSQL that goes away', () => {
-  it('is killed and comes back: workers and followers resume by themselves, and it is told once', async () => {
+describe('an adapter whose PostgreSQL fails', () => {
+  it('reports a kill of the server once, and its workers and followers resume by themselves', async () => {
     const { other, close } = await open('killed')
     expect(await double(other, 1)).toBe(2)
     warnings.length = 0
@@ -85,7 +85,7 @@ describe('PostgreSQL that goes away', () => {
     await close()
   })
 
-  it('cuts every connection: nothing is missed by a follower, and workers go on', async () => {
+  it('loses no event for a follower when every connection is cut, and its workers continue', async () => {
     const { other, close } = await open('cut')
     const seen: StoredEvent[] = []
     const all = Promise.withResolvers<void>()
@@ -112,14 +112,14 @@ describe('PostgreSQL that goes away', () => {
     await close()
   })
 
-  it('cuts connections again and again under appends: each takes effect once, and none is refused', async () => {
+  it('stores each append once, and fails none, while connections are cut repeatedly', async () => {
     const kernel = await openKernel(service.url, 'cuts')
     const events = kernel.port('events')
     const admin = new Client({ connectionString: service.url })
     await admin.connect()
     const cuts = { made: 0, enough: 300 }
 
-    /** Knows the next event of its own stream, and also writes to a shared stream. */
+    /** Expects the next event of its own stream, and also writes to a shared stream. */
     async function write(caller: number): Promise<{ own: number; keyed: number; free: number }> {
       const done = { own: 0, keyed: 0, free: 0 }
       while (cuts.made < cuts.enough) {
@@ -158,7 +158,7 @@ describe('PostgreSQL that goes away', () => {
     await kernel.close()
   })
 
-  it('gives no answer to an append that it stores later: the append is sent again, and answered once stored', async () => {
+  it('stores an append once that it sends again because the response is late', async () => {
     const kernel = await openImpatient('late')
     const events = kernel.port('events')
     await events.append('late', [{ type: 'a' }])
@@ -170,7 +170,7 @@ describe('PostgreSQL that goes away', () => {
     const waiting = `SELECT count(*)::int AS count FROM pg_stat_activity
       WHERE application_name = 'nuxt-queue' AND state = 'active' AND query LIKE '%nq_append%'`
     for (;;) {
-      // Outside of the transaction's snapshot of the statistics.
+      // Reads the statistics outside of the snapshot of the transaction.
       await admin.query('SELECT pg_stat_clear_snapshot()')
       if ((await admin.query<{ count: number }>(waiting)).rows[0]!.count >= 3) break
     }
@@ -182,8 +182,8 @@ describe('PostgreSQL that goes away', () => {
     await kernel.close()
   })
 
-  it('gives up an append for another one that waits for it: it is sent again, and stored once', async () => {
-    // The server looks once whether a wait goes in circles: the kernel's, when the other one has begun too.
+  it('stores an append once that was aborted because of a deadlock', async () => {
+    // The server checks a wait for a deadlock once. This timeout lets the other transaction begin its wait before the check of the kernel's.
     const kernel = await openKernel(service.url, 'crossed', undefined, { options: '-c deadlock_timeout=3s' })
     const events = kernel.port('events')
     await events.append('other', [{ type: 'a' }])
@@ -217,7 +217,7 @@ describe('PostgreSQL that goes away', () => {
     await kernel.close()
   })
 
-  it('gives no answer to an enqueue that it stores later: the job is told to be new, and a second one known', async () => {
+  it('returns a job as new although it sends its enqueue again because the response is late', async () => {
     const kernel = await openImpatient('late_jobs')
     const target = { queue: 'mail', name: 'send' }
     await kernel.enqueue(target, 0, { id: 'before' })
@@ -245,7 +245,7 @@ describe('PostgreSQL that goes away', () => {
     await kernel.close()
   })
 
-  it('is frozen for longer than a lease: jobs run to one end each', async () => {
+  it('ends each job once although the server is frozen for longer than a lease', async () => {
     const { worker, other, close } = await open('frozen')
     const started = Promise.withResolvers<void>()
     const gate = Promise.withResolvers<void>()
@@ -271,7 +271,7 @@ describe('PostgreSQL that goes away', () => {
     await close()
   })
 
-  it('says goodbye right behind an answer, which was whole: the answer counts, and the next call has a new connection', async () => {
+  it('returns a complete response although the connection ends right after it, and connects again for the next call', async () => {
     const reason = 'terminating connection due to unexpected postmaster exit'
     await using proxy = await startProxy(service.url, (sent) =>
       sent.includes('goodbye') ? fatal('57P01', reason) : undefined,
@@ -288,7 +288,7 @@ describe('PostgreSQL that goes away', () => {
     expect(stray).toEqual([])
   })
 
-  it('is away at the start: the setup fails and says where it looked', async () => {
+  it('fails its setup and says which address it has tried', async () => {
     const nowhere = 'postgres://127.0.0.1:1/nothing'
     await expect(openKernel(nowhere, 'never')).rejects.toThrow(/cannot be reached.*DATABASE_URL/)
   })

@@ -7,12 +7,12 @@ const quiet: Reporter = { warn: () => {}, error: () => {} }
 
 export interface Task {
   child: ChildProcess
-  /** The next line it says that has a member of the name. */
+  /** Returns the value of this member in the next line of output that has it. */
   says(member: string): Promise<Record<string, unknown>>
   exited: Promise<number | null>
 }
 
-/** Runs a task of `test/fixtures/postgres-process.ts` in a process of its own. */
+/** Runs a task of `test/fixtures/postgres-process.ts` in a separate process. */
 export function runTask(task: string, url: string, schema: string, argument = ''): Task {
   const file = join(import.meta.dirname, '../fixtures/postgres-process.ts')
   const child = spawn(process.execPath, [file, task, url, schema, argument], { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -130,7 +130,7 @@ describe('PostgreSQL and a plain pg-boss client', () => {
     await until(async () => extracted.some((one) => (one as { traceparent?: string }).traceparent === 'd'))
   })
 
-  it('shows it jobs that are due together in the order of their arrival', async () => {
+  it('shows the client jobs that are due together in the order of their arrival', async () => {
     const schema = freshSchema()
     const kernel = await kernelIn(schema)
     const delay = new Date(Date.now() + 3_600_000)
@@ -248,7 +248,7 @@ describe("enqueue in the caller's transaction", () => {
     const client = new Client({ connectionString: service.url })
     await client.connect()
     closers.push(() => client.end())
-    // As knex speaks: a question mark for each value.
+    // Like knex, with a question mark for each value.
     const db = fromKnex({
       async raw(sql: string, bindings: readonly unknown[] = []) {
         let index = 0
@@ -340,7 +340,7 @@ describe('many processes over one PostgreSQL', () => {
     await task.says('holds')
     task.child.kill('SIGKILL')
     await task.exited
-    // Due within a lease of one second and five more, so what was held comes before it.
+    // The job is due after a lease of one second and five more seconds, so the job that was held must run before.
     const later = await kernel.enqueue({ queue: 'work', name: 'work' }, 'later', { delay: 1000 + 5000 })
     const seen: unknown[] = []
     await kernel.registerWorker({
@@ -371,9 +371,9 @@ describe('many processes over one PostgreSQL', () => {
     task.child.kill('SIGCONT')
     const told = await task.says('lost')
     expect(told.lost).toBe(job.id)
-    // Whichever it looks at first: its lease is gone, and the run that it wrote to has ended.
+    // The process notices either that its lease has expired, or that the run has ended.
     expect(['LEASE_LOST', 'RUN_ENDED']).toContain(told.code)
-    // The log comes first: the result is known before the job is settled.
+    // The log is written first, so the result is known before the job is settled.
     const settled = { claims: 2, state: 'completed', result: 'elsewhere' }
     await expect.poll(() => kernel.port('queue').getJob('work', job.id)).toMatchObject(settled)
     const types = (await kernel.port('events').read(job.runId)).map(({ type }) => type)
@@ -399,7 +399,7 @@ describe('PostgreSQL with tables of an earlier release', () => {
     await store.append('old', [{ type: 'more' }], { run: { tags: ['red'] } })
     await store.append('new', [{ type: 'began' }], { run: { tags: ['red'] } })
     expect((await store.runs.list({ tag: 'red' })).map(({ runId }) => runId)).toEqual(['new', 'old'])
-    // As an instance of that release still does, while others are updated.
+    // Like an instance of that release, which still runs while others are updated.
     const idOf = (name: string): string => `(SELECT id FROM ${schema}.nq_stream WHERE name = '${name}')`
     await query(
       `INSERT INTO ${schema}.nq_event (stream, seq, ts, xid, type) VALUES (${idOf('old')}, 3, 1, '1', 'theirs')`,

@@ -10,7 +10,7 @@ import { childrenOf, gone, isAlive } from './process-tree.ts'
 
 const FAULTS = join(import.meta.dirname, '../fixtures/runtime/faults/faults.py')
 
-/** Counts how often it was loaded and how many jobs it had, and does what the data says. */
+/** Counts how often it was loaded and how many jobs it has run, and does what the data says. */
 const WORKER = `
 import os, signal, sys, threading
 from nuxt_queue import define_worker
@@ -74,7 +74,7 @@ async function open(config: KernelConfig = {}) {
 const logsOf = async (kernel: Kernel, runId: string): Promise<unknown[]> =>
   (await kernel.port('events').read(runId)).filter(({ type }) => type === 'runner.log').map(({ data }) => data)
 
-test('each job has a process of its own, forked from one that has loaded the SDK', async () => {
+test('each job has a separate process, forked from one that has loaded the SDK', async () => {
   const { kernel, register, run } = await open()
   await register('v1.py', { process: { prefork: true } })
   const [first, second] = [await run(), await run('thread')]
@@ -148,7 +148,7 @@ test.each([
   await expect(run()).rejects.toMatchObject({ code: 'RUNTIME_START_FAILED', message: expect.stringMatching(message) })
 })
 
-test('a file that starts threads may be loaded by each process', async () => {
+test('a file that starts threads can be loaded in each process instead', async () => {
   const { register, run } = await open({ python: { prefork: 'worker' } })
   await register('threads.py', { process: { prefork: true } })
   expect(await run()).toMatchObject({ jobs: 1 })

@@ -25,7 +25,7 @@ interface Event {
 }
 
 interface Played {
-  /** What the main job tells, but for where and when. */
+  /** The output of the main job, without places and times. */
   summary: object
   events: Event[]
   state: object
@@ -59,7 +59,7 @@ function parse(stdout: string, stderr: string): Told {
   return JSON.parse(stdout) as Told
 }
 
-/** What happened to each job, in its order, by step. */
+/** The events of each job in order, by step. */
 function lives(events: readonly Event[]): Record<string, string[]> {
   const byJob = Map.groupBy(events, ({ stepId }) => stepId ?? '')
   const told = [...byJob.values()].map((of) => [of[0]!.step ?? 'run', of.map(({ type }) => type).join(' ')] as const)
@@ -69,7 +69,7 @@ function lives(events: readonly Event[]): Record<string, string[]> {
   )
 }
 
-/** Which steps had begun when another one did: a step never begins before what causes it. */
+/** The steps that had begun before each step: a step never begins before its cause. */
 function order(events: readonly Event[]): string[] {
   const begun = events.filter(({ type }) => type === 'step.started').map(({ step }) => step!)
   return begun.filter((step, index) => step !== begun[index - 1])

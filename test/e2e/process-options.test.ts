@@ -26,7 +26,7 @@ export default async (job, ctx) => {
 let folder: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
-  // What a bundler leaves: plain JavaScript, without a dependency.
+  // The output of a bundler: plain JavaScript without dependencies.
   await writeFile(join(folder, 'worker.mjs'), WORKER)
   await writeFile(join(folder, 'slow.mjs'), 'setInterval(() => {}, 1000); await new Promise(() => {})')
 })

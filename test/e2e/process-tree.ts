@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 async function parentOf(pid: string): Promise<number | undefined> {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
   if (stat === undefined) return undefined
-  // The name of the command stands in parentheses and may hold anything.
+  // The name of the command is in parentheses and may contain any characters.
   const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return state === 'Z' ? undefined : Number(parent)
 }

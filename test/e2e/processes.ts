@@ -23,7 +23,7 @@ export interface Running extends AsyncDisposable {
 /** Commands that open a store have a timeout for slow machines. */
 export const PATIENT = { NUXT_QUEUE_SETUP_TIMEOUT: '240000' }
 
-/** Starts a file in a Node process of its own. Disposing of it kills it. */
+/** Starts a file in a separate Node process, which is killed when it is disposed. */
 export function startNode(args: readonly string[], cwd: string, added: NodeJS.ProcessEnv = {}): Running {
   return start(process.execPath, args, cwd, added)
 }
@@ -81,7 +81,7 @@ function collect(child: ChildProcess, output: { stdout: string; stderr: string }
   }
 }
 
-/** Starts `nuxt-queue` with these arguments, and with these variables beside those of the tests. */
+/** Starts `nuxt-queue` with these arguments and additional variables. */
 export function startCli(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Running {
   return startNode([BIN, ...args], cwd, env)
 }

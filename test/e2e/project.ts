@@ -10,7 +10,7 @@ export interface Project extends AsyncDisposable {
   write(file: string, content: string): Promise<void>
 }
 
-/** A folder as a user's: workers, and the package under `node_modules`. */
+/** A folder like that of a user: workers, and the package under `node_modules`. */
 export async function createProject(workers: Readonly<Record<string, string>>): Promise<Project> {
   const cwd = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
   const write = async (file: string, content: string): Promise<void> => {
@@ -27,7 +27,7 @@ export async function createProject(workers: Readonly<Record<string, string>>): 
 export interface Gate extends AsyncDisposable {
   /** Code that holds a handler until the gate opens. */
   pass: string
-  /** Resolves once a handler stands before it. */
+  /** Resolves once a handler waits at the gate. */
   reached: Promise<Socket>
   open(): Promise<void>
 }

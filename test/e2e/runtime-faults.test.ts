@@ -8,7 +8,7 @@ import { ROOT, startNode } from './processes.ts'
 import { childrenOf, gone, isAlive } from './process-tree.ts'
 
 const FIXTURES = join(import.meta.dirname, '../fixtures/runtime/faults')
-/** How many jobs are queued at once, and how many a process does. */
+/** How many jobs are queued at once, and how many a process runs. */
 const [CROWD, REUSE] = [LONG ? 200 : 80, 10]
 const PARENT = join(import.meta.dirname, '../fixtures/runtime/parent.ts')
 
@@ -16,7 +16,7 @@ interface Language {
   name: string
   runtime: string
   file: string
-  /** How the words for the same thing differ. */
+  /** The messages for the same fault in each language. */
   says: { thrown: string; segfault: RegExp; memory: RegExp; unserialisable: RegExp }
   config?: KernelConfig
 }
@@ -128,20 +128,23 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
   })
 
   test('a busy loop ends with its timeout, and its process is killed', async () => {
-    // A process that waits for its next job is there before the time of the job begins to run.
+    // A waiting process exists before the timeout of the job begins.
     const pid = (await kernel.result(await kernel.enqueue('reused', 'pid'))) as number
     const job = await kernel.enqueue('reused', 'loop', { timeout: 300 })
     await expect(kernel.result(job)).rejects.toMatchObject({ code: 'JOB_TIMEOUT' })
     await gone(pid)
   })
 
-  test.each(['loop', 'stubborn'])('%s: a cancelled job that does not listen loses its process', async (what) => {
-    const { job, pid } = await atWork(what)
-    expect(await kernel.cancel(job)).toBe(true)
-    await expect(kernel.result(job)).rejects.toMatchObject({ code: 'JOB_CANCELLED' })
-    await gone(pid)
-    expect(await kernel.result(await kernel.enqueue('faults', 'pid'))).toEqual(expect.any(Number))
-  })
+  test.each(['loop', 'stubborn'])(
+    '%s: the process of a cancelled job that ignores its signal is killed',
+    async (what) => {
+      const { job, pid } = await atWork(what)
+      expect(await kernel.cancel(job)).toBe(true)
+      await expect(kernel.result(job)).rejects.toMatchObject({ code: 'JOB_CANCELLED' })
+      await gone(pid)
+      expect(await kernel.result(await kernel.enqueue('faults', 'pid'))).toEqual(expect.any(Number))
+    },
+  )
 
   test('a grandchild is killed with its group', async () => {
     const { result } = await outcome('grandchild')
@@ -212,7 +215,7 @@ describe.each(LANGUAGES)('$name', ({ runtime, file, says, config }) => {
     const pids = await Promise.all(jobs.map((job) => busy.kernel.result(job)))
     clearInterval(looking)
     expect(new Set(pids).size).toBeGreaterThanOrEqual(CROWD / REUSE)
-    // And the shell that kills remaining processes.
+    // One more is the shell that kills remaining processes.
     expect(Math.max(...counts)).toBeLessThanOrEqual(8 + 1)
     await busy.kernel.close()
     expect(await Promise.all(pids.map((pid) => isAlive(pid as number)))).not.toContain(true)

@@ -13,7 +13,7 @@ const postgres = await postgresForFile()
 
 const COMMON: KernelConfig = { registry: { dirs: [] }, abortGrace: 20 }
 
-/** A store of the test's own; each instance is called with its number. */
+/** Creates a separate store. Each instance is created with its number. */
 const onRedis = {
   name: 'Redis',
   preset: prodRedis,
@@ -35,7 +35,7 @@ interface Run {
 }
 
 describe.each([onRedis, ...inLongForm(onPostgres)])('schedules of several instances on $name', ({ preset, config }) => {
-  /** Starts instances over one store whose worker `note` tells what it ran. */
+  /** Starts instances on one store whose worker `note` records its jobs. */
   async function instances() {
     const store = await config()
     const ran: Run[] = []

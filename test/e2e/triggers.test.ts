@@ -27,7 +27,7 @@ const onPostgres = {
   },
 }
 
-/** An instance with the trigger of the fixture, which stays alive. */
+/** An instance with the trigger of the fixture. It is not killed. */
 async function application(preset: string, config: KernelConfig): Promise<Kernel> {
   const all = { registry: { dirs: [] }, abortGrace: 20, ...config }
   const kernel = await createKernel({ preset, config: all, reporter: collect() })
@@ -43,7 +43,7 @@ async function application(preset: string, config: KernelConfig): Promise<Kernel
 
 describe.each([onPostgres, ...inLongForm(onRedis)])('a trigger on $preset', ({ preset, config }) => {
   it.each(['stored', 'started'])(
-    'starts everything once though its process died when the event was %s',
+    'starts everything once although its process died when the event was %s',
     async (dies) => {
       const store = await config()
       const settings = JSON.stringify({ preset, config: store, dies })

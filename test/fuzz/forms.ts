@@ -61,7 +61,7 @@ interface Sent {
   body?: string
 }
 
-/** Sends what a server would let through to it. */
+/** Sends a request if a server would accept it. */
 async function send({ kernel, errors }: Awaited<ReturnType<typeof openKernel>>, sent: Sent): Promise<number> {
   const url = URL.parse(`http://localhost${sent.path}`)
   if (!url) return 0
@@ -92,7 +92,7 @@ function assertUnpolluted(): void {
   if (names.length > 0) throw new Error(`The prototype of all objects has got ${names.join(', ')}.`)
 }
 
-/** Values that the parameters of paths and the members of bodies have when they are right. */
+/** Valid values of path parameters and members of bodies. */
 const BODIES: unknown[] = [
   {
     worker: 'echo',
@@ -151,12 +151,12 @@ async function http(seed: number): Promise<Fuzzed> {
   }
 }
 
-/** Encoded, unless the mutation is what could not be. */
+/** Encodes a text, unless a mutation made it impossible to encode. */
 function encodeText(given: string): string {
   return given.isWellFormed() ? encodeURIComponent(given) : given
 }
 
-/** At times one that is another, or one more. */
+/** Sometimes changes or adds a header. */
 function headersOf({ below, pick, text }: Mutator, given: Record<string, string>): Record<string, string> {
   if (below(6) > 0) return given
   const name = pick([

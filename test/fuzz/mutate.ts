@@ -46,7 +46,7 @@ export function createMutator(seed: number) {
   const below = (count: number): number => Math.floor(random() * count)
   const pick = picker(random)
 
-  /** A text that is nearly the one given, and at times much longer. */
+  /** Returns a text that is nearly the given one, and sometimes much longer. */
   function text(from: string): string {
     const at = below(from.length + 1)
     switch (below(6)) {
@@ -63,7 +63,7 @@ export function createMutator(seed: number) {
     }
   }
 
-  /** JSON that is nearly that of a value. */
+  /** Returns JSON that is nearly that of a value. */
   function json(value: unknown): string {
     const given = JSON.stringify(value) ?? ''
     if (below(3) === 0) return text(given)

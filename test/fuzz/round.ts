@@ -1,9 +1,9 @@
 import { FORMS } from './forms.ts'
 
-/** An input that has not been dealt with after so many milliseconds hangs. */
+/** The time limit for one input, in milliseconds. After that, it counts as hanging. */
 const HANG = 30_000
 
-/** Throws some inputs of a form at something that is made for them. What they show to be wrong names the seed. */
+/** Sends mutated inputs of a form to a new target. The errors name the seed. */
 export async function fuzzRound(form: string, seed: number, steps: number, until = Infinity): Promise<number> {
   const fuzzed = await FORMS[form]!(seed)
   let step = 0

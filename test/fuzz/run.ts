@@ -1,6 +1,6 @@
 /**
- * Throws nearly right input at the HTTP interface, the worker protocol, webhooks or JSON, in rounds of a thousand:
- * `npm run fuzz -- http --seconds 300`. A round that fails names its seed, and `--seed` runs that round alone.
+ * Sends nearly valid input to the HTTP interface, the worker protocol, webhooks or JSON, in rounds of a thousand:
+ * `npm run fuzz -- http --seconds 300`. A failed round prints its seed, and `--seed` repeats only that round.
  */
 import { setImmediate } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -8,7 +8,7 @@ import { FORMS } from './forms.ts'
 import { fuzzRound } from './round.ts'
 
 const STEPS = 1000
-/** What the heap may have grown by since the first rounds, in bytes. */
+/** How much the heap may grow after the first rounds, in bytes. */
 const GROWTH = 64 * 1024 * 1024
 
 const { positionals, values } = parseArgs({
@@ -35,7 +35,7 @@ let warm = Infinity
 console.log(`${form}, seed ${first}`)
 for (let round = 0; Date.now() < until; round++, seed++) {
   inputs += await fuzzRound(form, seed, STEPS, until)
-  // What is left to timers has had no turn where all that a round awaited was there at once.
+  // Lets pending timers run. They had no chance if everything that a round awaited was already settled.
   await setImmediate()
   globalThis.gc?.()
   const heap = process.memoryUsage().heapUsed

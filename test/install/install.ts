@@ -7,14 +7,14 @@ import { ROOT } from '../e2e/processes.ts'
 const run = promisify(execFile)
 
 /**
- * The folders here that say what stands beside this package: `apps` what applications need, `nitro3` what those of Nitro 3
- * need, `tests` what tests of an application with Nuxt's test utils need, `alone` nothing.
+ * The folders that list the packages to install next to this one: `apps` for applications, `nitro3` for applications of Nitro 3,
+ * `tests` for tests of an application with Nuxt's test utils, `alone` none.
  */
 export type Install = 'apps' | 'nitro3' | 'tests' | 'alone'
 
 /**
- * Packs what is built and installs it in an empty folder, as users do, with the versions of the lock file in
- * `test/install/<name>`. Nothing is resolved: what the registry has got meanwhile changes nothing.
+ * Packs the build and installs it in an empty folder, like a user, with the versions of the lock file in
+ * `test/install/<name>`. No version is resolved, so new releases in the registry change nothing.
  */
 export async function installPackage(name: Install, folder: string): Promise<void> {
   for (const file of ['package.json', 'package-lock.json']) {

@@ -3,15 +3,15 @@ import { join, relative, resolve } from 'pathe'
 import { describe, expect, it } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-/** What may run while tests do. Nothing of it may depend on what a registry has today. */
+/** Folders whose code may run during tests. None of it may depend on the current content of a registry. */
 const FOLDERS = ['test', 'scripts', 'testing', 'playground', 'python-sdk', '.ci']
 const LOCKS = ['alone', 'apps', 'nitro3', 'tests']
-/** Packages of which something beside the package needs other versions than this repository is developed with. */
+/** Packages of which a neighbour of this package needs other versions than this repository. */
 const OTHER_VERSIONS: Readonly<Record<string, ReadonlySet<string>>> = {
-  // Express.
+  // For Express.
   apps: new Set(['iconv-lite']),
   nitro3: new Set(['db0', 'unenv', 'unstorage']),
-  // Nuxt's test utils.
+  // For Nuxt's test utils.
   tests: new Set(['@clack/core', '@clack/prompts', '@nuxt/devtools-kit', '@nuxt/kit', 'sisteransi', 'unenv']),
 }
 
@@ -35,7 +35,7 @@ function json(path: string): unknown {
 const manifest = json('package.json') as Manifest
 const root = (json('package-lock.json') as Lock).packages
 
-/** What a lock file installs, as `<name> <version> <integrity>`, by name. */
+/** Returns the packages of a lock file as `<name> <version> <integrity>`, by name. */
 function contentsOf({ packages }: Lock): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>()
   for (const [path, { version, integrity, link }] of Object.entries(packages)) {
@@ -46,7 +46,7 @@ function contentsOf({ packages }: Lock): Map<string, Set<string>> {
   return found
 }
 
-/** Programs that install, each with what it may be asked for: what follows a lock file, or installs nothing. */
+/** Package managers, each with its allowed commands: those that follow a lock file or install nothing. */
 const ALLOWED: Readonly<Record<string, RegExp>> = {
   npm: /^(?:ci|pack|run|test|start)$/,
   // Programs of the system, in the versions of its distribution.
@@ -59,7 +59,7 @@ const CALL = new RegExp(
 )
 const SHELL = /\b(npm|pnpm|yarn|bun|pip3?|uv|uvx|pipx|corepack)\s+(i|install|add|update|upgrade|exec|dlx|create)\b/g
 
-/** What a source installs without a lock file. */
+/** Returns the commands of a source that install without a lock file. */
 function unlocked(source: string): string[] {
   const code = source.replaceAll(/\/\*[^]*?\*\/|^\s*(?:\/\/|#|--).*$/gm, '')
   const calls = [...code.matchAll(CALL), ...code.matchAll(SHELL)]
@@ -73,8 +73,8 @@ function sources(folder: string): string[] {
     .filter((path) => !/(?:^|\/)(?:node_modules|\.nuxt|\.output|output)\//.test(path))
 }
 
-describe('what tests install', () => {
-  it('is installed from a lock file everywhere', () => {
+describe('packages of tests', () => {
+  it('are installed from a lock file everywhere', () => {
     const found = FOLDERS.flatMap(sources)
       .filter((path) => path !== 'test/install/locked.test.ts')
       .flatMap((path) => unlocked(readFileSync(join(ROOT, path), 'utf8')).map((text) => `${path}: ${text}`))
@@ -88,7 +88,7 @@ describe('what tests install', () => {
     `execFileSync("pip", ["install", "pytest"])`,
     `exec('cd app && npm i nuxt')`,
     `exec(\`\${folder}; pnpm add vite\`)`,
-  ])('is seen by this test in %s', (source) => {
+  ])('are noticed if %s installs them', (source) => {
     expect(unlocked(source)).toHaveLength(1)
   })
 
@@ -99,7 +99,7 @@ describe('what tests install', () => {
     },
   )
 
-  it('is chosen under tools/, which no test and no script that tests need has to do with', () => {
+  it('are chosen under tools/, which neither tests nor their scripts use', () => {
     const importers = FOLDERS.flatMap(sources).filter((path) =>
       /from '(?:\.\.\/)+tools\//.test(readFileSync(join(ROOT, path), 'utf8')),
     )
@@ -110,7 +110,7 @@ describe('what tests install', () => {
     expect(needed.filter((command) => command!.includes('tools/'))).toEqual([])
   })
 
-  it.each(LOCKS)('beside the package %s has the versions that this repository is developed with', (name) => {
+  it.each(LOCKS)('have in %s the versions of this repository', (name) => {
     const developed = contentsOf({ packages: root })
     const others = [...contentsOf(json(`test/install/${name}/package-lock.json`) as Lock)].flatMap(
       ([one, versions]) => {
@@ -121,7 +121,7 @@ describe('what tests install', () => {
     expect(others, 'Run: npm run lock-installs').toEqual([])
   })
 
-  it.each(LOCKS)('with the package %s is what its manifest asks for now', (name) => {
+  it.each(LOCKS)('match in %s the current manifest of the package', (name) => {
     const { packages } = json(`test/install/${name}/package-lock.json`) as Lock
     const locked = packages['node_modules/nuxt-queue']!
     const asked = json('package.json') as Record<string, unknown>
@@ -134,7 +134,7 @@ describe('what tests install', () => {
   })
 
   it.each(['package-lock.json', ...LOCKS.map((name) => `test/install/${name}/package-lock.json`)])(
-    'is held by its content in %s, whichever registry it comes from',
+    'are pinned by their content in %s, independent of the registry',
     (path) => {
       const entries = Object.entries((json(path) as Lock).packages).filter(([, { link }]) => !link)
       const installed = entries.filter(([place]) => place.includes('node_modules/') && !place.endsWith('/nuxt-queue'))

@@ -8,7 +8,7 @@ import { rolldown } from 'rolldown'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { workspace } from '../e2e/nuxt/workspace.ts'
 
-/** Of files, all dependencies included and peers left out. */
+/** The size of all files, with dependencies and without peers. */
 const LIMIT = 15_000_000
 const PACKAGES = 60
 /** The bytes that are downloaded for this package without its dependencies. */
@@ -40,7 +40,7 @@ await kernel.close()
 console.log(JSON.stringify(read))
 `
 
-/** What npm would warn of, or what would not be the same on each system. */
+/** Returns what npm would warn about, and what would differ between systems. */
 const LIMITS = ['deprecated', 'hasInstallScript', 'os', 'cpu', 'libc']
 
 interface Lock {
@@ -52,15 +52,15 @@ beforeAll(async () => {
   folder = await workspace('alone')
 })
 
-/** All files, without what Python has compiled for other tests. */
+/** All files, except those that Python has compiled during other tests. */
 async function files(): Promise<string[]> {
   const all = await readdir(join(folder, 'node_modules'), { recursive: true, withFileTypes: true })
   const own = all.filter((file) => file.isFile() && !file.name.endsWith('.pyc'))
   return own.map(({ parentPath, name }) => join(parentPath, name))
 }
 
-describe('the package in a folder that was empty', () => {
-  it('brings no Node, and puts none on the PATH of the scripts there', async () => {
+describe('the package in an empty folder', () => {
+  it('contains no Node, and puts none on the PATH of scripts', async () => {
     const packages = (await readdir(join(folder, 'node_modules'))).filter((name) => name.startsWith('node'))
     const programs = (await files()).filter((path) => /\/node(?:\.exe)?$/.test(path))
     expect({ packages, programs }).toEqual({ packages: [], programs: [] })
@@ -99,7 +99,7 @@ describe('the package in a folder that was empty', () => {
     expect(limited).toEqual([])
   })
 
-  it('is downloaded, sent to pages and started in a few bytes', async () => {
+  it('is small for downloads, pages and the start of a process', async () => {
     expect((await stat(join(folder, 'nuxt-queue.tgz'))).size).toBeLessThan(TARBALL)
     for (const [name, limit] of Object.entries(BROWSER)) {
       const input = join(folder, `node_modules/nuxt-queue/dist/plugins/integrations/client`, BUILT[name as 'vue'])

@@ -16,11 +16,11 @@ import type { Install } from './install.ts'
 interface Following {
   /** The heading whose blocks are followed. Default: all blocks of the page. */
   heading?: string
-  /** What is installed beside the package. Default: nothing. */
+  /** The additional packages to install. Default: none. */
   install?: Install
   /** The URL of Redis. */
   redis?: string
-  /** The port that the guide calls its server by. Default 4000. */
+  /** The port of the server in the guide. Default 4000. */
   port?: string
 }
 
@@ -46,7 +46,7 @@ async function follow(page: string, { heading, install = 'alone', redis = '', po
     NUXT_QUEUE_REDIS_CHECK_SERVER: 'false',
     PYTEST_DISABLE_PLUGIN_AUTOLOAD: '1',
   }
-  /** Starts the commands that match, the last one as a process of its own. */
+  /** Runs the commands that match, the last one as a separate process. */
   const start = (...patterns: RegExp[]): Running =>
     startShell(
       patterns.map((pattern) => free(commandOf(guide, pattern))),
@@ -88,7 +88,7 @@ describe('the guide for Node', () => {
   it.each([
     ['node-http.ts', 'alone', 0],
     ['h3.ts', 'alone', 0],
-    // These two show no handler of signals.
+    // The programs of these two guides handle no signals.
     ['express.ts', 'apps', null],
     ['fastify.ts', 'apps', null],
   ] as const)('serves the queue beside a page of the application, as %s', async (file, install, code) => {

@@ -15,7 +15,7 @@ const option =
   ({ kernel }, bad) =>
     kernel.enqueue('good', 'bad', { [name]: bad })
 
-/** Runs a handler that does something hostile, and answers how its job fared. */
+/** Runs a handler that does something hostile, and returns the outcome of its job. */
 const within =
   (act: (ctx: never, bad: never) => unknown): Door =>
   async ({ kernel }, bad) => {
@@ -132,7 +132,7 @@ function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null
 }
 
-/** Keys of events may be put together from two texts. */
+/** Keys of events may be composed of two texts. */
 function isLong(value: unknown): boolean {
   return typeof value === 'string' && Buffer.byteLength(value) > 512 && Buffer.byteLength(value) < 4000
 }

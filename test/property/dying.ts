@@ -1,6 +1,6 @@
 import { definePlugin, type AnyPlugin } from '../../kernel/index.ts'
 
-/** Fails at the n-th passage of a hook, before or after what lies inside it, as a process would that dies there. */
+/** Fails at the n-th call of a hook, before or after the inner handlers, like a process that dies there. */
 export function dyingAt(
   hook: 'emit' | 'enqueue',
   passage: number,

@@ -42,7 +42,7 @@ const workers: Record<string, TestWorker> = {
   },
 }
 
-/** A write inside a handler that fails is the handler's failure, and takes one of these. */
+/** A failed write inside a handler fails the handler, and uses up one of these attempts. */
 const config = { jobs: { attempts: 5 } }
 
 async function outcome(test: TestKernel): Promise<{ state: object; ends: string[]; completed: string[] }> {
@@ -72,7 +72,7 @@ describe('a flow whose process dies between any two writes', () => {
     await using undisturbed = await createTestKernel({ workers, config, plugins: [probe.plugin] })
     expect(await outcome(undisturbed)).toEqual(expected)
     expect(probe.passages()).toBeGreaterThan(5)
-    // The first enqueue is the caller's own, who is told.
+    // The first enqueue is made by the caller, who receives the error.
     const first = hook === 'enqueue' ? 2 : 1
     for (let passage = first; passage <= probe.passages(); passage++) {
       for (const when of ['before', 'after'] as const) {

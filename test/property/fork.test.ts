@@ -23,7 +23,7 @@ const workers: Record<string, TestWorker> = {
 }
 const SUM = (PARTS * (PARTS - 1)) / 2
 
-/** Lets the n-th append to a stream fail, before or after it has been stored, as a process would that dies there. */
+/** Fails the n-th append to a stream, before or after it is stored, like a process that dies there. */
 function dyingAt(
   stream: string,
   append: number,
@@ -62,7 +62,7 @@ describe('a fork whose process dies', () => {
         const { plugin } = dyingAt('fork', append, when)
         await using test = await createTestKernel({ workers, plugins: [plugin] })
         const head = await run(test)
-        // The caller is told, or the job is that was there before him.
+        // Either the caller receives the error, or the carry job does, which was enqueued earlier.
         await test.kernel
           .flow('wide')
           .fork('run', { at: head - 5, id: 'fork' })
@@ -87,7 +87,7 @@ describe('a fork whose process dies', () => {
   })
 })
 
-describe('a fork that is copied to the half', () => {
+describe('a fork that is half copied', () => {
   it('waits, even if it is continued, and can be cancelled', async () => {
     const emits: { emit?: PluginKernel['emit'] } = {}
     const seam = definePlugin({ name: 'seam', setup: (kernel) => void (emits.emit = kernel.emit) })
@@ -98,7 +98,7 @@ describe('a fork that is copied to the half', () => {
     const data = { ...(started!.data as object), forkedFrom: { runId: 'run', at: 900 } }
     const draft = { type: 'flow.started', key: 'flow.started', flow: 'wide', stepId: 'half.start', data }
     await store.append('half', [draft], { run: { name: 'wide', flow: 'wide' } })
-    // Others find the stream as it is, and what happens in it makes the engine look at it.
+    // Other processes see the incomplete stream, and a new event makes the engine check it.
     await emits.emit!('half', [{ type: 'emit', flow: 'wide', step: 'start', stepId: 'half.start', data: {} }])
     await test.drain()
     expect(await test.events('half')).toHaveLength(2)
@@ -110,7 +110,7 @@ describe('a fork that is copied to the half', () => {
 })
 
 describe('a fork of a run that has expired', () => {
-  it('is given up when it is incomplete, and kept when it is complete', async () => {
+  it('is abandoned if it is incomplete, and kept if it is complete', async () => {
     await using test = await createTestKernel({ workers })
     const fork = { runId: 'fork', from: 'gone', at: 3 }
     const early = await test.kernel.enqueue('_flow/carry', { runId: 'fork', fork })

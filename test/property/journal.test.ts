@@ -11,7 +11,7 @@ const id = fc.constantFrom('a', 'b', 'c', 'd')
 const queueOf = (kernel: Kernel) => kernel.port('queue')
 const eventsOf = (kernel: Kernel) => kernel.port('events')
 
-/** One change of what is stored. Those that are refused change nothing. */
+/** One change of the stored data. Rejected ones change nothing. */
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.tuple(id, fc.nat(50), fc.integer({ min: -1, max: 1 })).map(
     ([one, delay, priority]): Step =>
@@ -92,7 +92,7 @@ async function apply(kernel: Kernel, steps: readonly Step[]): Promise<void> {
   }
 }
 
-/** What decides about later appends and cannot be read: whether they are refused. */
+/** Returns the hidden data that decides whether later appends are rejected. */
 async function refusals(kernel: Kernel): Promise<unknown[]> {
   const answers: unknown[] = []
   for (const stream of ['a', 'b', 'c', 'd']) {

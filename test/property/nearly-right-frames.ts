@@ -10,11 +10,11 @@ import { emptyContext } from '../fixtures/runtime/empty-context.ts'
 import { createMutator } from '../fixtures/runtime/mutate.ts'
 import { openPuppet } from '../unit/lib/child-process/puppet.ts'
 
-/** So many frames at most meet one execution. */
+/** The maximum number of frames for one execution. */
 const PATIENCE = 500
 const SEED = 20_261_125
 
-/** What one side says in all conversations. */
+/** The messages of one side in all conversations. */
 function saidBy(speaker: 'host' | 'child'): string[] {
   return conversationsOf(speaker === 'host' ? 'child' : 'host')
     .flatMap(({ frames }) => frames)
@@ -23,9 +23,9 @@ function saidBy(speaker: 'host' | 'child'): string[] {
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
-/** Registers the tests that send so many nearly right frames to each side. */
+/** Registers tests that send the given number of nearly valid frames to each side. */
 export function nearlyRightFrames(count: number): void {
-  describe('nearly right frames', () => {
+  describe('nearly valid frames', () => {
     it(`never leave the host waiting, ${count} of them`, async () => {
       const next = createMutator(saidBy('child'), SEED)
       const outcomes = { answered: 0, refused: 0 }
@@ -53,7 +53,7 @@ export function nearlyRightFrames(count: number): void {
     })
 
     it.each(CHILD_COMMANDS.filter(({ name }) => name !== 'Perl'))(
-      `leave the $name child with its wits, ${count} of them`,
+      `do not confuse the $name child, ${count} of them`,
       async ({ folder, extension, command, env: more }) => {
         const file = join(import.meta.dirname, '../fixtures/runtime', folder, `nothing.${extension}`)
         const [program, ...args] = command(file)

@@ -4,12 +4,12 @@ import { backoffDelay } from '../../kernel/index.ts'
 import { createTestKernel } from '../../testing/index.ts'
 
 interface Plan {
-  /** Milliseconds after the start at which it is enqueued. */
+  /** When it is enqueued, in milliseconds after the start. */
   at: number
   delay: number
   priority: number
   attempts: number
-  /** What each claim does, in order; succeeds when there is nothing left. */
+  /** The outcome of each claim, in order. Further claims succeed. */
   outcomes: ('throw' | 'defer')[]
   backoff: number
 }
@@ -29,7 +29,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   backoff: fc.nat(40),
 })
 
-/** How a job fares by its plan alone: the attempts it takes, the claims, and how it ends. */
+/** Computes the attempts, the claims and the outcome of a job from its plan. */
 function fate({ attempts, outcomes }: Plan): { claims: number; failures: number; state: 'completed' | 'failed' } {
   let failures = 0
   for (const [index, outcome] of outcomes.entries()) {

@@ -198,7 +198,7 @@ describe('a job, whatever happens to it,', () => {
           const claims = events.filter(({ type }) => type === 'mark' || type === 'step.started').map(claimOf)
           expect(claims).toEqual(claims.toSorted((a, b) => a - b))
 
-          // Only failures of the handler count as attempts, and never more than there may be.
+          // Only failures of the handler count as attempts, and never more than the maximum.
           const retries = events.filter(({ type }) => type === 'step.retry').length
           expect(retries).toBeLessThan(attempts)
           expect(ends.every(({ type }) => type !== 'step.failed') || retries === attempts - 1).toBe(true)
@@ -255,7 +255,7 @@ describe('a job, whatever happens to it,', () => {
       await world.claim()
       const [handler] = world.running.splice(0)
       handler!.finish('ok')
-      // The mark is stored within finish; the next append is the end.
+      // `finish` stores the mark, so the next append is the end.
       await Promise.resolve()
       await world.act({ type: 'fault', when })
       await world.bringToAnEnd()

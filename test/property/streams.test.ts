@@ -6,7 +6,7 @@ import streaming from '../../plugins/context/streaming/index.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
-/** A store that answers late, and announces events some turns after they can be read. */
+/** A store that responds late, and announces events some turns after they can be read. */
 function behindSocket(store: EventStore, lag: number): EventStore {
   return {
     ...store,

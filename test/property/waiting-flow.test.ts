@@ -3,7 +3,7 @@ import { definePlugin } from '../../kernel/index.ts'
 import { createTestKernel, type TestKernel, type TestWorker } from '../../testing/index.ts'
 import { dyingAt } from './dying.ts'
 
-/** Waits before and after a handler, in it, for a run of another flow; then a failure that is undone. */
+/** A flow with waits before, in and after a handler, a run of another flow, and a failure that is compensated. */
 const workers: Record<string, TestWorker> = {
   place: {
     config: { flow: { name: 'order', role: 'entry' } },
@@ -46,7 +46,7 @@ const workers: Record<string, TestWorker> = {
   },
 }
 
-/** A write inside a handler that fails is the handler's failure, and takes one of these. */
+/** A failed write inside a handler fails the handler, and uses up one of these attempts. */
 const config = { jobs: { attempts: 5 } }
 
 async function outcome(test: TestKernel) {
@@ -86,7 +86,7 @@ describe('a flow that waits, whose process dies between any two writes', () => {
     const probe = dyingAt(hook, Infinity, 'before')
     await using undisturbed = await createTestKernel({ workers, config, plugins: [probe.plugin] })
     expect(await outcome(undisturbed)).toEqual(expected)
-    // The first enqueue is the caller's own, who is told.
+    // The first enqueue is made by the caller, who receives the error.
     const first = hook === 'enqueue' ? 2 : 1
     expect(probe.passages()).toBeGreaterThan(first + 3)
     for (let passage = first; passage <= probe.passages(); passage++) {

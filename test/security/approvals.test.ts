@@ -39,7 +39,7 @@ async function waiting(waits: Record<string, object>) {
   }
 }
 
-it('is not given by opening its URL, but once by the button of its page', async () => {
+it('is not given by opening its URL, but by the button of its page, once', async () => {
   await using app = await waiting({ plain: { timeout: 3_600_000 } })
   for (const headers of [{}, HTML, { ...HTML, 'sec-purpose': 'prefetch' }, { accept: '*/*' }]) {
     for (const method of ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']) await app.ask('plain', method, headers)

@@ -23,7 +23,7 @@ describe.each(SERVERS)('%s, production: %s', (_name, _production, open) => {
   })
 })
 
-describe('against a server that is weak', () => {
+describe('against a vulnerable server', () => {
   it.each(ATTACKS)('$name: succeeds', async ({ attempt, weakness }) => {
     for (const open of [() => openNode(false, weakness), () => openNitro('Nuxt', true, weakness)]) {
       const target = await open()
@@ -34,7 +34,7 @@ describe('against a server that is weak', () => {
 })
 
 describe('pages of browsers', () => {
-  /** What makes markup of text. */
+  /** Code that turns text into markup. */
   const SINKS =
     /v-html|innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|\beval\(|new Function|setHTML|srcdoc|javascript:/
   const apps = ['../../playground/nuxt/app', '../../plugins/integrations/dashboard/app']
@@ -44,7 +44,7 @@ describe('pages of browsers', () => {
     return files.map((name): [string, string] => [name, readFileSync(join(app, name), 'utf8')])
   })
 
-  it.each(pages)('show what they are told as text: %s', (_name, page) => {
+  it.each(pages)('show received data as text: %s', (_name, page) => {
     expect(page).not.toMatch(SINKS)
     expect(`${page}<p v-html="told" />`).toMatch(SINKS)
   })

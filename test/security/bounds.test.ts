@@ -57,12 +57,12 @@ function kindOf(schema: z.ZodType): string {
   return type === 'pipe' ? kindOf(bare(first!)) : type
 }
 
-/** Something to fill a list with. */
+/** A value to fill a list with. */
 function entryOf(schema: z.ZodType): unknown {
   return ['a', 1, true, {}, 'failed', 'data', null].find((one) => accepts(schema, one)) ?? 'nothing that the list takes'
 }
 
-/** Returns where a schema takes a value that has no bound, each with what it took. */
+/** Returns the paths at which a schema accepts a value without a bound, each with that value. */
 function unbounded(at: string, given: z.ZodType): string[] {
   const schema = bare(given)
   const { element, keyType, valueType, options, shape, catchall } = definition(schema)
@@ -117,18 +117,18 @@ function unbounded(at: string, given: z.ZodType): string[] {
   }
 }
 
-/** What is left of the findings without what is declared above. Each declaration has to be needed. */
+/** Returns the findings that are not declared above. Each declaration must be needed. */
 const found = routes.flatMap(({ id, query, body }) =>
   [query, body].flatMap((schema) => (schema ? unbounded(id, schema) : [])),
 )
 
-describe('what the routes take', () => {
+describe('the input of routes', () => {
   it('has a bound: every text, number, list and map of every query and body', () => {
     const declared = [...PAYLOADS.map((at) => `${at}: unknown`), ...OPEN.map((at) => `${at}: members without a schema`)]
     expect(found.toSorted()).toEqual(declared.toSorted())
   })
 
-  it('has a bound in every path and is rejected before its handler', async () => {
+  it('has a bound in every path, and is rejected before the handler runs', async () => {
     await using test = await createTestKernel()
     for (const { method, path } of routes) {
       for (const [, name] of path.matchAll(/:(\w+)/g)) {

@@ -26,7 +26,7 @@ const examples = globSync(['README.md', 'docs/**/*.md', 'plugins/**/README.md'],
   )
 })
 
-/** All but watching one run by its id, which nobody guesses. */
+/** All actions except watching one run by its id, which cannot be guessed. */
 const ACTIONS: HttpAction[] = [
   ...[{ type: 'runs.read' as const }, { type: 'jobs.enqueue' as const, worker: 'a' }, { type: 'events.send' as const }],
   ...[
@@ -43,7 +43,7 @@ const HEADERS: Record<string, string>[] = [
 ]
 
 describe('with every variable unset', () => {
-  it('there are examples to look at', () => {
+  it('there are examples to check', () => {
     expect(examples.length).toBeGreaterThan(2)
   })
 

@@ -10,20 +10,20 @@ interface Node {
   [member: string]: unknown
 }
 
-/** What may stand in a query, whatever its argument is. */
+/** Functions whose result is allowed in a query for any argument. */
 const QUOTING = new Set(['quoteName', 'quoteText'])
-/** What passes a query on that it is given first: its callers are looked at. */
+/** Functions that pass on their first argument as a query, so that their callers are checked. */
 const PASSING = new Set(['query', 'executeSql', 'own'])
-/** How a text looks that is a query, wherever it goes. */
+/** Matches texts that are queries, wherever they are used. */
 const QUERY = /^\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|CREATE|ALTER|DROP|LISTEN|BEGIN|LOCK)\b.*|\bredis\.call\(/s
 
 /**
- * Finds the texts of queries, in SQL and in Lua, that depend on a value: those handed to `query`, `ask`, `defineScript` or
+ * Finds the texts of queries, in SQL and in Lua, that depend on a value: arguments of `query`, `ask`, `defineScript` or
  * `eval`, and templates that look like one. Constants, placeholders and what `quoteName` and `quoteText` return are
  * followed through variables, functions and files.
  *
  * @param sources texts by their path
- * @returns one line for each place where something else gets in
+ * @returns one line for each place where another value enters a query
  */
 export function findInterpolations(sources: ReadonlyMap<string, string>): string[] {
   const programs = new Map<string, Node>()
@@ -46,7 +46,7 @@ export function findInterpolations(sources: ReadonlyMap<string, string>): string
   const found = new Set<string>()
   const checked = new Set<Node>()
 
-  /** Checks each node once: what refers to itself adds nothing to itself. */
+  /** Checks each node once, because a recursive reference adds nothing. */
   function check(node: Node | undefined): void {
     if (!node || checked.has(node)) return
     checked.add(node)
@@ -135,7 +135,7 @@ export function findInterpolations(sources: ReadonlyMap<string, string>): string
     else refuse(node)
   }
 
-  /** `[name, value] of Object.entries({ … })` names what is written there; `[index, value] of list.entries()` counts. */
+  /** `[name, value] of Object.entries({ … })` yields constant names, and `[index, value] of list.entries()` yields numbers. */
   function isTakenApart(node: Node, pattern: Node, owner: Node): void {
     const loop = isLoopOver(owner)
     const list = (loop ? loop.right : owner.init) as Node | undefined
@@ -163,7 +163,7 @@ export function findInterpolations(sources: ReadonlyMap<string, string>): string
     return program && declaredIn(program, (specifier.imported as Node).name as string)?.owner
   }
 
-  /** A parameter is what all callers give; those of a callback of `map` are the elements and a number. */
+  /** A parameter has the values of all callers. The parameters of a callback of `map` are the elements and a number. */
   function isParameter(node: Node, pattern: Node, owner: Node): void {
     const parameters = owner.params as Node[]
     const position = parameters.findIndex((one) => one === pattern || one.left === pattern)
@@ -181,7 +181,7 @@ export function findInterpolations(sources: ReadonlyMap<string, string>): string
     }
   }
 
-  /** Whether a call of this name can be one of this function: of a method every one can. */
+  /** Returns whether a call with this name may call this function. For methods, every call may. */
   function mayCall({ callee }: Node, owner: Node): boolean {
     const called = callee as Node
     if (called.type !== 'Identifier') return owner.parent!.type === 'Property'
@@ -198,7 +198,7 @@ export function findInterpolations(sources: ReadonlyMap<string, string>): string
   }
   return [...found].toSorted()
 
-  /** What is appended to a variable, or pushed into it, where it can be seen. */
+  /** Returns the expressions that are appended or pushed to a variable in its scope. */
   function changesOf(name: string, declarator: Node): Node[] {
     return (changes.get(declarator.file) ?? []).flatMap((node) => {
       if (node.type === 'AssignmentExpression' && isSame(node.left as Node)) return node.right as Node
@@ -232,7 +232,7 @@ function nameOf(node: Node): string {
   return typeof named.name === 'string' ? named.name : ''
 }
 
-/** The text of the query that a call sends, if it sends one. */
+/** Returns the text of the query that a call sends, if any. */
 function queryOf({ callee, arguments: given }: Node): Node | undefined {
   const [first, second] = given as Node[]
   const name = nameOf(callee as Node)
@@ -265,7 +265,7 @@ function returned(node: Node): Node[] {
 }
 
 interface Declaration {
-  /** What declares the name: an identifier, or the pattern that it stands in. */
+  /** Returns the declaration of a name: an identifier, or the pattern that contains it. */
   pattern: Node
   owner: Node
 }
@@ -304,7 +304,7 @@ function declares(pattern: Node, name: string): boolean {
   return parts.some((one) => one && declares((one.value ?? one.left ?? one.argument ?? one) as Node, name))
 }
 
-/** The loop that a declarator belongs to. */
+/** Returns the loop of a declarator. */
 function isLoopOver(declarator: Node): Node | undefined {
   const loop = declarator.parent?.parent
   return loop?.type === 'ForOfStatement' && loop.left === declarator.parent ? loop : undefined

@@ -46,9 +46,9 @@ describe('a text', () => {
 
 describe('a hostile text', () => {
   it.each(['a.', 'a-', 'token-', '-secret', '://', 'a://a:', 'cookie: ', 'AUTH "', 'bearer '])(
-    'of %s without end is read once, not once from each of its characters',
+    'of endless %s is read once, and not again from each character',
     (unit) => {
-      // A pattern that begins anew at each character takes minutes for this.
+      // A pattern that starts again at each character takes minutes.
       for (const end of ['', '@', '"', '\n']) {
         const told = redactText(`AUTH pass1 word ${unit.repeat(200_000 / unit.length)}${end} password=${SECRET}`)
         expect(told).not.toContain(SECRET)
@@ -178,10 +178,10 @@ describe('a line of the command line', () => {
     expect(oneLine(text)).toBe(shown)
   })
 
-  it('nor can a value that is shown whole', () => {
+  it('cannot be broken by a value that is shown completely', () => {
     const value = { ['\u202ekey']: '\x1b[2J', list: ['\x9b2J', '\u2028', 'a\nb'] }
     const text = pretty(value)
-    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+    // oxlint-disable-next-line no-control-regex -- the test looks for control characters
     expect(text).not.toMatch(/[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e]/)
     expect(text).toContain('\\u202e')
   })

@@ -14,7 +14,7 @@ import {
 import type { WebSocketApp } from '../../plugins/integrations/lib/nitro/runtime/websocket.ts'
 import dev from '../../presets/dev.ts'
 
-/** The cookie of somebody who may do everything, which their browser sends whoever asks. */
+/** The cookie of a user with all rights. The browser sends it with every request, whatever page makes it. */
 export const COOKIE = 'session=ada'
 /** A secret of the owner. */
 export const SECRET = 'whsec-of-the-shop'
@@ -37,17 +37,17 @@ export interface Target extends Address {
   close(): Promise<void>
 }
 
-/** What a careless server does to each request before the interface sees it: the guard, weakened. */
+/** How a careless server weakens the guard, by changing each request before the interface receives it. */
 export interface Weakness {
   /** Changes a request. */
   weaken?(request: IncomingMessage): void
   /** Responds instead of the interface, or calls it. */
   spoil?(request: IncomingMessage, response: ServerResponse, next: () => void): unknown
-  /** Reads what is no HTTP. */
+  /** Accepts malformed HTTP. */
   lenient?: boolean
-  /** Reads headers of any length. */
+  /** Accepts headers of any length. */
   roomy?: boolean
-  /** Writes into its log where a wait is answered. */
+  /** Writes the URL that completes a wait to its log. */
   indiscreet?: boolean
 }
 
@@ -75,7 +75,7 @@ function configOf(production: boolean): KernelConfig {
 
 const asking = new Map<string, (token: string) => void>()
 
-/** Starts a run that waits for an answer. Returns the token that answers it, once whoever is to answer has it. */
+/** Starts a run that waits for an approval. Returns the token for the approval once the approver has it. */
 export async function ask({ kernel }: Target): Promise<string> {
   const id = kernel.newId()
   const asked = Promise.withResolvers<string>()
@@ -101,7 +101,7 @@ async function createQueue(config: KernelConfig, { indiscreet }: Weakness): Prom
   return kernel
 }
 
-/** A server of Node's own. */
+/** A plain server of Node. */
 export async function openNode(production: boolean, weakness: Weakness = {}): Promise<Target> {
   const kernel = await createQueue(configOf(production), weakness)
   await kernel.start()
@@ -109,7 +109,7 @@ export async function openNode(production: boolean, weakness: Weakness = {}): Pr
   return { name: 'Node', production, base: '/_queue', kernel, ...served, close: () => closeAll(served, kernel) }
 }
 
-/** What the modules for Nitro and Nuxt build into a server. In Nuxt all lies below a path, and a middleware receives bodies. */
+/** A server as the modules for Nitro and Nuxt build it. In Nuxt, all routes are below a path, and a middleware reads bodies. */
 export async function openNitro(name: 'Nitro' | 'Nuxt', production: boolean, weakness: Weakness = {}): Promise<Target> {
   const base = name === 'Nuxt' ? '/shop' : ''
   const secret = production ? undefined : 'only-the-two-know'

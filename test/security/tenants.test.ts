@@ -15,19 +15,19 @@ interface OwnJob {
   runId: string
 }
 
-/** A text that everything contains that a tenant owns, and nothing else. */
+/** A text that all data of a tenant contains, and no other data. */
 const secretOf = (tenant: Tenant): string => `secret-of-${tenant}`
 
-/** What is about all tenants at once. An application lets only its operators do it. */
+/** Actions that affect all tenants at once. An application allows them only to its operators. */
 const OF_OPERATORS: readonly HttpAction['type'][] = [
   'instances.read',
   'counts.read',
   ...(['bulk.read', 'bulk.read', 'bulk.start', 'bulk.abort'] as const),
 ]
-/** Is covered by the tokens of `ask`, which nobody else has. */
+/** Protected by the tokens of `ask`, which other tenants do not have. */
 const BY_SECRET: readonly HttpAction['type'][] = ['waits.resolve']
 
-/** Lets each tenant have what is about its own runs, and the lists that are then filtered. */
+/** Allows each tenant its own runs, and lists, which are filtered afterwards. */
 function guarded() {
   const owner = new Map<string, Tenant>()
   const authorize = ({ headers }: Request, { type, runId, job }: HttpAction): boolean => {
@@ -56,7 +56,7 @@ const WORKERS = {
       return 'ordered'
     },
   },
-  // Is open until the test ends. Its query, its update and its signal have the names of the parameters in their paths.
+  // Stays open until the test ends. The names of its query, update and signal are those of the parameters in their paths.
   open: {
     config: {
       flow: { name: 'open', role: 'entry' },
@@ -99,7 +99,7 @@ async function fill({ kernel, drain }: Rig, owner: Map<string, Tenant>) {
   }
   for (const tenant of TENANTS) own(tenant, await kernel.flow('open').start(undefined, { id: `${tenant}-open` }))
   await drain()
-  // A letter is of the tenant whose job has failed.
+  // A dead letter belongs to the tenant whose job has failed.
   for (const letter of await kernel.port('queue').getJobs({ queue: 'dead' })) {
     const { data } = letter.data as { data: string }
     own(
@@ -127,7 +127,7 @@ const BODIES: Readonly<Record<string, (id: string) => object>> = {
 
 const SHARED = { concurrencyKey: 'shared' }
 const ORDER = ['GET', 'POST', 'DELETE']
-/** Need a run that is open, so they are asked before the routes that end it. */
+/** Routes that need an open run. They are called before the routes that end it. */
 const FIRST: ReadonlySet<string> = new Set(['updateRun', 'signalRun'])
 
 /** Values for the parameters of queries. A route is asked with each that its schema has. */
@@ -144,7 +144,7 @@ function searchesOf({ query }: Route, target: OwnJob): string[] {
   return ['', ...known, ...(names.includes('runId') ? [`?runId=${encodeURIComponent(target.runId)}`] : [])]
 }
 
-/** Whether an id or a secret stands in a text, and not only as a part of a longer one. */
+/** Returns whether a text contains an id or a secret as a whole word. */
 const mentions = (text: string, one: string): boolean => new RegExp(`(?<![\\w-])${one}(?![\\w-])`).test(text)
 
 describe('two tenants', () => {
@@ -210,7 +210,7 @@ describe('two tenants', () => {
     const groups = await rig.kernel.errors()
     const covered = new Set<string>()
 
-    /** Asks as a tenant, and looks for what is of the other one and does not stand in the request. */
+    /** Sends a request as a tenant, and searches the response for data of the other tenant that is not in the request. */
     async function ask(tenant: Tenant, route: Route, target: OwnJob, search: string): Promise<void> {
       const failed = groups.find((group) => owner.get(group.jobs[0]!.runId) === owner.get(target.runId))
       const { fingerprint } = failed!
@@ -219,7 +219,7 @@ describe('two tenants', () => {
         job: target.id,
         worker: 'echo',
         flow: 'order',
-        // Code declares the other one, so that it cannot be saved.
+        // The code declares the other one, so it cannot be saved.
         trigger: route.id === 'saveTrigger' ? 'saved' : 'bell',
         fingerprint,
       }
@@ -242,7 +242,7 @@ describe('two tenants', () => {
       if (answer.status < 300) covered.add(route.id)
     }
 
-    // Those that change something come last.
+    // Routes that change something are called last.
     const rank = ({ id, method }: Route): number => ORDER.indexOf(method) - (FIRST.has(id) ? 0.5 : 0)
     const order = routes.toSorted((a, b) => rank(a) - rank(b))
     for (const route of order) {

@@ -13,7 +13,7 @@ const sending = (token: string, body: unknown) => ({
 })
 
 describe('http.token', () => {
-  it.each([true, false])('lets in who has it and nobody else, production: %s', async (production) => {
+  it.each([true, false])('admits callers with the token and no others, production: %s', async (production) => {
     await using rig = await serve({ production, token: TOKEN }, { workers })
     expect(await rig.ask('queues', bearer(TOKEN))).toMatchObject({ status: 200 })
     expect(await rig.ask('jobs', sending(TOKEN, { worker: 'hello' }))).toMatchObject({ status: 202 })
@@ -33,7 +33,7 @@ describe('http.token', () => {
     expect(await rig.ask('jobs', sending(TOKEN, { worker: 'hello' }))).toMatchObject({ status: 202 })
   })
 
-  it('is read from the text of a variable', async () => {
+  it('can be set by an environment variable', async () => {
     await using rig = await serve({ production: true, token: `${TOKEN}, read:${READER}` }, { workers })
     expect(await rig.ask('runs', bearer(READER))).toMatchObject({ status: 200 })
     expect(await rig.ask('runs', bearer(TOKEN))).toMatchObject({ status: 200 })

@@ -6,7 +6,7 @@ const ARGS = [
   ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
 ]
 
-/** A browser without a window: the one that `CHROMIUM_PATH` names, else the system's. */
+/** A headless browser: the one that `CHROMIUM_PATH` names, or else that of the system. */
 export function startChromium(): Promise<Browser> {
   const executablePath = process.env.CHROMIUM_PATH ?? requireBinary('chromium')
   return chromium.launch({ executablePath, args: ARGS })

@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Within a folder, the order follows the durations of the last run, or the sizes of the files. */
 const FOLDERS = ['/test/e2e/nuxt/', '/test/conformance/', '/test/e2e/']
 
-/** Short files that take long. */
+/** Files that are short but take long. */
 const SLOW = [
   '/test/e2e/python-sdk.test.ts',
   '/test/install/quickstarts.test.ts',
@@ -14,7 +14,7 @@ const SLOW = [
 
 /**
  * The order of the test files: the slowest files start first. Builds keep processors busy while conformance tests mostly wait, so that
- * both are begun in turns. The first build installs the packages that the other builds need. Short files come last and fill the gaps.
+ * both are started alternately. The first build installs the packages that the other builds need. Short files come last and fill the gaps.
  */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -9,8 +9,8 @@ import { startService, type Service } from './service.ts'
 
 export interface PostgresServiceOptions {
   /**
-   * Whether a commit waits for the disk. Without it a kill of the server loses nothing either, only a
-   * power cut would. Default false, which is what tests want; benchmarks want true.
+   * Whether a commit waits for the disk. Without it, a kill of the server also loses nothing. Only a
+   * power failure would. Default false for tests. Benchmarks use true.
    */
   fsync?: boolean
   maxConnections?: number
@@ -25,7 +25,7 @@ export async function startPostgres({
 }: PostgresServiceOptions = {}): Promise<Service> {
   const file = requireBinary('postgres')
   const uid = process.getuid?.() === 0 ? USER : undefined
-  // Each connection is a process of its own, which takes longer to start and to end the more memory it shares.
+  // Each connection is a separate process. It starts and ends slower the more memory it shares.
   const careless = {
     // A commit must still reach the operating system, since tests kill the server and count what was acknowledged.
     ...{ fsync: 'off', full_page_writes: 'off' },
@@ -56,7 +56,7 @@ export async function startPostgres({
 
 const INITDB = ['-U', USER, '-A', 'trust', '-E', 'UTF8', '--no-sync', '--no-locale']
 
-/** The data of a server with an empty database `test`. Making it takes a second, so that it is kept for all servers. */
+/** The data of a server with an empty database `test`. Its creation takes a second, so it is kept for all servers. */
 function emptyData(uid: string | undefined): string {
   const version = execFileSync(requireBinary('postgres'), ['--version'], { encoding: 'utf8' })
   const key = createHash('sha256')
@@ -75,7 +75,7 @@ function emptyData(uid: string | undefined): string {
   try {
     renameSync(data, kept)
   } catch (error) {
-    // Another process was faster.
+    // Another process has created it first.
     if (!existsSync(kept)) throw error
   }
   rmSync(making, { recursive: true, force: true })

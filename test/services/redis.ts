@@ -8,7 +8,7 @@ import { requireBinary } from './binaries.ts'
 import { startService, type Service } from './service.ts'
 
 export interface RedisServiceOptions {
-  /** When a write reaches the disk. `no` keeps no file at all, and loses everything with a kill. Default `no`. */
+  /** When a write reaches the disk. With `no`, there is no file, and a kill loses everything. Default `no`. */
   appendfsync?: 'always' | 'everysec' | 'no'
   maxmemoryPolicy?: string
 }
@@ -71,7 +71,7 @@ export async function startRedisCluster(): Promise<{ nodes: { host: string; port
   }
 }
 
-/** A primary, its replica, and a Sentinel that puts the one in the place of the other within about a second. */
+/** A primary, its replica, and a Sentinel that replaces a dead primary by the replica within about a second. */
 export async function startRedisSentinel() {
   const file = requireBinary('redis-server')
   const node = (replicaOf: string[]): Promise<Service> =>
@@ -121,7 +121,7 @@ export async function sharedRedis(): Promise<Pick<Service, 'url' | 'stop'>> {
   return url ? { url, stop: async () => {} } : startRedis()
 }
 
-/** Answers once Redis has loaded its data: until then PING is refused with LOADING. */
+/** Resolves once Redis has loaded its data. Until then, PING is rejected with LOADING. */
 async function ping(port: number): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   try {

@@ -7,34 +7,34 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'pathe'
 import { findBinary } from './binaries.ts'
 
-/** A store that belongs to the test that started it, which may harm it. */
+/** A store that belongs to one test, which may damage it. */
 export interface Service {
   readonly url: string
   readonly port: number
   /** Sends SIGKILL to all processes of the service, and resolves when they have ended. */
   kill(): Promise<void>
-  /** Starts it again after `kill`: same port, same data. Resolves when it answers. */
+  /** Starts it again after `kill` with the same port and data. Resolves when it responds. */
   restart(): Promise<void>
   /** Suspends the service for some milliseconds. Its connections stay open. */
   freeze(ms: number): Promise<void>
-  /** Ends it and deletes its data. */
+  /** Stops it and deletes its data. */
   stop(): Promise<void>
 }
 
 export interface ServiceOptions {
   name: string
-  /** Prepares its folder, once. */
+  /** Prepares its folder. Called once. */
   prepare?(folder: string): Promise<void> | void
   command(folder: string, port: number): { file: string; args: string[]; uid?: string }
   url(port: number): string
-  /** Resolves once it answers; rejects while it does not. */
+  /** Resolves if it responds, and rejects if it does not. */
   ping(port: number): Promise<void>
 }
 
 const START_LIMIT = 120_000
 const PING_EVERY = 20
 
-/** Ends with the process that starts it, even by SIGKILL, where the system can do that. */
+/** Ends with the process that has started it, even after SIGKILL, if the system supports this. */
 function bound(file: string, args: string[], uid: string | undefined): [string, string[]] {
   const setpriv = process.platform === 'linux' ? findBinary('setpriv') : undefined
   if (setpriv === undefined) {
@@ -55,8 +55,8 @@ export async function freePort(): Promise<number> {
 }
 
 /**
- * Takes the place of a service that was killed, and turns callers away. Resolves when that many have come and
- * found nobody.
+ * Listens on the port of a killed service and rejects callers. Resolves when the given number of callers
+ * were rejected.
  */
 export async function turnAway(port: number, callers: number): Promise<void> {
   const done = Promise.withResolvers<void>()
@@ -109,7 +109,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     try {
       process.kill(-child!.pid!, name)
     } catch {
-      // It has gone already.
+      // The process has already ended.
     }
   }
 

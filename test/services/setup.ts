@@ -1,4 +1,4 @@
-/** Makes sure that the tests find their services. Run before them. */
+/** Checks that the services for the tests are available. Runs before the tests. */
 import { aptInstall, findBinary, mayInstall, requireBinary } from './binaries.ts'
 import { pythonWithPytest } from './python.ts'
 

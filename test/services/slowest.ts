@@ -2,7 +2,7 @@ import type { Reporter } from 'vitest/node'
 
 const SHOWN = 10
 
-/** Says at the end of a run which files took longest. Says nothing of a run of few files. */
+/** Prints the slowest files at the end of a run. Prints nothing for a run of few files. */
 export function slowestFiles(): Reporter {
   return {
     onTestRunEnd(modules) {

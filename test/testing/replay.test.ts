@@ -40,14 +40,14 @@ const order = async (_job: unknown, ctx: RunContext): Promise<string> => {
   return charge
 }
 
-it('answers sub-steps and waits from the log, without running them', async () => {
+it('takes the results of sub-steps and waits from the log, without running them', async () => {
   charged = 0
   const files = await record({ order }, enqueue())
   expect(await expectReplay({ order }, files)).toEqual({ runs: 1, jobs: 1 })
   expect(charged).toBe(1)
 })
 
-it('says where a renamed, an added, and a removed sub-step part from the log', async () => {
+it('reports where the handler differs from the log: a renamed, an added and a removed sub-step', async () => {
   const files = await record({ order }, enqueue())
   const handlers: [TestWorker, object][] = [
     [(_job, ctx) => ctx.step.run('pay', () => 'charge'), { expected: 'sub-step "charge"', got: 'sub-step "pay"' }],
@@ -102,7 +102,7 @@ it('passes data to plain jobs, and ignores results if asked', async () => {
   await expectReplay({ order: double }, files, { data: () => 4, compareResults: false })
 })
 
-it('replays failures: of a sub-step that was tried again, and of the job', async () => {
+it('replays failures: of a sub-step that was retried, and of the job', async () => {
   let calls = 0
   const flaky: TestWorker = (_job, ctx) =>
     ctx.step.run('charge', () => {

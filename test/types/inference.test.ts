@@ -119,7 +119,7 @@ describe('a config and its handler', () => {
     expectTypeOf<RunContext['awaited']>().toEqualTypeOf<AwaitResult | undefined>()
     expectTypeOf<Awaited<Promise<number>>>().toEqualTypeOf<number>()
     expectTypeOf<RunContext['progress']>().toBeCallableWith(0.5, 'half')
-    // @ts-expect-error that is for the whole application
+    // @ts-expect-error the option belongs to the whole application
     expectTypeOf(() => defineWorkerConfig({ adapter: 'memory' })).toBeFunction()
   })
 

@@ -15,7 +15,7 @@ export interface Server extends AsyncDisposable {
   url: string
   pid: number
   output(): string
-  /** Waits for output that matches, from here on. */
+  /** Waits for new output that matches. */
   prints(pattern: RegExp): Promise<void>
   get(path: string): Promise<Response>
   post(path: string, body?: unknown): Promise<Response>

@@ -4,8 +4,8 @@ import { job, send } from '../../security/attacks/send.ts'
 import type { Server } from './app.ts'
 
 /**
- * Sends all attacks that need only an address to a server that was built, in the name of somebody who is logged in and of
- * anybody else. Its `authorize` allows the cookie of `targets.ts`, and it has a worker `echo`.
+ * Sends all attacks that need only an address to a built server, as a user who is logged in and as
+ * a stranger. Its `authorize` allows the cookie of `targets.ts`, and it has a worker `echo`.
  *
  * @param base the path below which the interface is, without the last slash
  */

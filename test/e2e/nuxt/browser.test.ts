@@ -40,7 +40,7 @@ function start(preset: keyof typeof PRESETS, env: Record<string, string> = {}): 
   return app.start({ NUXT_QUEUE_PRESET: preset, PLAYGROUND_OUTPUT: output, ...PRESETS[preset], ...env })
 }
 
-/** Waits until the page lists as many events as the run has, and answers them and what the server has. */
+/** Waits until the page lists as many events as the run has. Returns the events of the page and those of the server. */
 async function listed(tab: RunPage, server: Server, runId: string): Promise<[shown: string[], stored: string[]]> {
   const stored = await apiOf(server, runId).events()
   await tab.shows(stored.length)
@@ -48,7 +48,7 @@ async function listed(tab: RunPage, server: Server, runId: string): Promise<[sho
 }
 
 it(
-  'the playground has sound types, with what the module declares',
+  'the playground type-checks with the declarations of the module',
   async () => {
     for (const part of ['app', 'server', 'node']) expect(await app.typeErrors(`.nuxt/tsconfig.${part}.json`)).toBe('')
   },
@@ -107,7 +107,7 @@ describe.each(['prod-redis', ...inLongForm('dev', 'prod-postgres')] as const)(
     )
 
     it(
-      'goes on after a reload, and in a second tab, without an event twice or missing',
+      'continues after a reload and in a second tab, without a missing or repeated event',
       async () => {
         const first = await openPage(browser, server)
         const runId = await first.start(ROWS)
@@ -145,7 +145,7 @@ describe.each(['prod-redis', ...inLongForm('dev', 'prod-postgres')] as const)(
 )
 
 it.each(['prod-redis', ...inLongForm('prod-postgres')] as const)(
-  'on %s the page outlives its server: it comes back by itself and gets what it has missed',
+  'on %s the page survives a restart of its server: it reconnects by itself and receives the missed events',
   async (preset) => {
     const killed = await start(preset)
     const tab = await openPage(browser, killed)
@@ -153,7 +153,7 @@ it.each(['prod-redis', ...inLongForm('prod-postgres')] as const)(
     await tab.status('Waiting for your approval')
     const [before] = await listed(tab, killed, runId)
 
-    // The page is kept out until the run has ended without it.
+    // The page cannot connect until the run has ended without it.
     await tab.page.route(/\/stream/, (route) => route.abort())
     await killed.stop('SIGKILL')
     await tab.connection('reconnecting')
@@ -163,7 +163,7 @@ it.each(['prod-redis', ...inLongForm('prod-postgres')] as const)(
     expect(await api.result()).toMatchObject({ status: 'completed' })
     expect(await tab.events()).toEqual(before)
 
-    // A request that is under way may be let through, so the first one that is answered tells.
+    // A request that is already under way may pass, so the test waits for the first response.
     const comesBack = tab.page.waitForResponse(/\/stream/)
     await tab.page.unroute(/\/stream/)
     const answered = await comesBack
@@ -178,7 +178,7 @@ it.each(['prod-redis', ...inLongForm('prod-postgres')] as const)(
 )
 
 it(
-  'an answer of the chat ends as it would have, although its page was reloaded and its server was killed in the middle of it',
+  'an answer of the chat is completed although its page was reloaded and its server was killed in the middle of it',
   async () => {
     const env = { NUXT_QUEUE_FILE_PATH: join(app.folder, 'chat') }
     // The answer would take a minute, so it is not over before the server is killed. The next server is fast.
@@ -196,7 +196,7 @@ it(
     const [whole] = await tab.answers()
     expect(whole).toMatch(/^As safe as any job\..* In no case do you read anything twice\.$/)
     expect(await second.answers()).toEqual([whole])
-    // Nothing was doubled, shortened or replaced on the way, in the tab that was not reloaded.
+    // In the tab that was not reloaded, no text was repeated, truncated or replaced.
     const shown = await second.shown()
     expect(shown.length).toBeGreaterThan(3)
     expect(shown.filter((text) => !whole!.startsWith(text))).toEqual([])

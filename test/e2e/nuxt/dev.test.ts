@@ -14,7 +14,7 @@ const redis = await sharedRedis()
 afterAll(() => redis.stop())
 
 /**
- * Tells which code it is, and when it began. Jobs from `held` on run until they are handed over, so that some are left
+ * Returns the version of its code and when it began. Jobs from `held` on run until they are handed over, so that some remain
  * however long a rebuild takes.
  */
 const worker = (version: string, held = JOBS): string => `export const config = defineQueueConfig({ concurrency: 5 })
@@ -28,7 +28,7 @@ export default defineQueueWorker(async (job, ctx) => {
 })
 `
 
-/** The application without a configuration, and what is edited in it. */
+/** The application without a configuration, and the files that are edited in it. */
 const FILES = {
   ...files(CONFIGS.memory),
   'server/queues/versioned.ts': worker('one', JOBS / 2),
@@ -86,7 +86,7 @@ const RELEASED = `export const config = defineQueueConfig({ queue: 'held' })
 export default defineQueueWorker((job) => \`attempt \${job.attempt}\`)
 `
 
-/** In the long form alone: between two servers on Redis, jobs go the same way as in production. */
+/** Only in the long form: between two servers on Redis, jobs are handed over as in production. */
 const REDIS: [name: string, env: Env] = [
   'redis',
   {
@@ -108,7 +108,7 @@ async function json<T>(response: Promise<Response>): Promise<T> {
   return (await (await response).json()) as T
 }
 
-/** A request that comes while one server follows another may fail, but it is always answered. */
+/** A request during the replacement of a server may fail, but it always receives a response. */
 async function ask<T>(server: Server, path: string, body?: object): Promise<T | undefined> {
   const post = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   try {
@@ -132,7 +132,7 @@ async function identifiersIn(folder: string): Promise<Set<string>> {
   return new Set(texts.join().match(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g))
 }
 
-/** Saves edits until that is noticed: a watcher loses one that is saved again before it looks. */
+/** Saves edits until the watcher notices one: it misses an edit that is followed by another before it checks. */
 async function save(app: App, edits: Readonly<Record<string, string>>, noticed: () => Promise<boolean> | boolean) {
   let lost = true
   while (lost) {
@@ -142,7 +142,7 @@ async function save(app: App, edits: Readonly<Record<string, string>>, noticed: 
   }
 }
 
-/** Whether there is a process, or with a negative id any of its group. */
+/** Whether the process exists, or any process of its group for a negative id. */
 function isThere(pid: number): boolean {
   try {
     return process.kill(pid, 0)
@@ -232,7 +232,7 @@ describe('nuxt dev in memory', () => {
   it(`memory: ${UNDER_LOAD}`, () => editUnderLoad(app, server), TIMEOUT)
 
   it(
-    'takes up workers that are edited, added or removed in any language, keeps jobs while the code does not compile, and leaves nothing behind',
+    'reloads workers that are edited, added or removed in any language, keeps jobs while the code does not compile, and leaves nothing behind',
     async () => {
       const own = async (): Promise<string[]> =>
         (await readdir(join(app.folder, 'tmp'))).filter((name) => name.startsWith('nuxt-queue-'))
@@ -245,7 +245,7 @@ describe('nuxt dev in memory', () => {
         expect((await fetch(api, { headers: { [name]: '127.0.0.1' } })).status).toBe(403)
       }
       expect((await fetch(api, { headers: { 'x-nuxt-queue-local': 'guessed' } })).status).toBe(200)
-      // Vite serves the files of the project, with the code that is built, to whoever reaches the server.
+      // Vite serves the files of the project, including the built code, to everyone who reaches the server.
       for (const secret of await identifiersIn(join(app.folder, '.nuxt/dev'))) {
         const headers = { 'x-forwarded-for': '127.0.0.1', 'x-nuxt-queue-local': secret }
         expect((await fetch(api, { headers })).status).toBe(403)
@@ -259,7 +259,7 @@ describe('nuxt dev in memory', () => {
       await until(() => ask(server, '/api/run', { worker: 'versioned', options: { id: 'kept', delay: 3_600_000 } }))
       const broken = 'export default defineQueueWorker(() => {'
       await save(app, { 'server/queues/versioned.ts': broken }, () => /ERROR/.test(server.output()))
-      // Once the changed code of one worker runs, that of the other one is mended.
+      // Once the changed code of one worker runs, the other worker is repaired.
       const mended = {
         'server/queues/versioned.ts': worker('mended'),
         'server/queues/added/later.ts': later('changed'),

@@ -10,7 +10,7 @@ import { addedWarnings } from './warnings.ts'
 const [redis, postgres] = await Promise.all([sharedRedis(), sharedPostgres()])
 afterAll(() => Promise.all([redis.stop(), postgres.stop()]))
 
-/** What is printed when the page is built without the module. Built once. */
+/** The output of a build of the page without the module. Built once. */
 let plain: Promise<string> | undefined
 function plainBuild(): Promise<string> {
   plain ??= createApp('plain', PLAIN).then((app) => app.build())
@@ -18,7 +18,7 @@ function plainBuild(): Promise<string> {
 }
 
 it.each([
-  // The folder is relative to where the server is started, which is anywhere here.
+  // The folder is relative to the working directory of the server, which is arbitrary here.
   ['file', ({ folder }: App) => ({ NUXT_QUEUE_FILE_PATH: join(folder, '.nuxt-queue') })],
   ['redis', () => ({ REDIS_URL: redis.url })],
   ['postgres', () => ({ DATABASE_URL: postgres.url })],

@@ -15,7 +15,7 @@ afterAll(async () => {
   for (const end of endings) await end()
 })
 
-/** Prints what the configuration of each of these folders comes to once Nuxt and the module have read it. */
+/** Prints the configuration of each of these folders after Nuxt and the module have resolved it. */
 const SHOW = `import { loadNuxt } from 'nuxt/kit'
 for (const name of ['file', 'redis', 'postgres']) {
   const nuxt = await loadNuxt({ cwd: import.meta.dirname + '/' + name, dev: false, ready: false })
@@ -33,7 +33,7 @@ const SWITCH = `import guided from './guide.config'
 export default process.env.GUIDED ? guided : {}
 `
 
-// A build takes long, and is the same for all adapters: the environment chooses one.
+// A build takes long and is the same for all adapters, because the environment chooses the adapter.
 describe('an application without a configuration, built', () => {
   let app: App
   let output = ''
@@ -81,7 +81,7 @@ describe('an application without a configuration, built', () => {
   })
 
   it(
-    'adds no warning to the build, and no worker to what browsers are sent',
+    'adds no warning to the build, and no worker to the code for browsers',
     async () => {
       const plainBuild = async (): Promise<string> => (await createApp('plain', PLAIN)).build()
       expect(await addedWarnings(output, plainBuild)).toEqual([])

@@ -59,7 +59,7 @@ export async function run(server: Server, worker: string): Promise<Ran> {
   return (await response.json()) as Ran
 }
 
-/** Each language does its work. Answers what the first one left. */
+/** Runs a worker of each language. Returns the job of the first one. */
 export async function runAll(server: Server): Promise<Ran> {
   const [hello, isolated, snake] = await Promise.all([
     run(server, 'hello'),
@@ -73,7 +73,7 @@ export async function runAll(server: Server): Promise<Ran> {
   return hello
 }
 
-/** An application with this `nuxt.config.ts`. Layers below `layers/` are part of it without a word in its config. */
+/** An application with this `nuxt.config.ts`. Layers below `layers/` are part of it without configuration. */
 export function files(config: string): Record<string, string> {
   return {
     ...FILES,
@@ -83,14 +83,14 @@ export function files(config: string): Record<string, string> {
   }
 }
 
-/** The same page in an application that has not got the module. */
+/** The same page in an application without the module. */
 export const PLAIN = {
   'app/app.vue': FILES['app/app.vue'],
   'nuxt.config.ts': `export default defineNuxtConfig({})\n`,
   'server/api/run.get.ts': `export default defineEventHandler(() => 'plain')\n`,
 }
 
-/** What is built runs jobs in all languages, and they are there after a restart. */
+/** The built application runs jobs in all languages, and keeps them over a restart. */
 export async function checkBuilt(app: App, env: Readonly<Record<string, string>>): Promise<void> {
   const all = { ...WHO, NUXT_QUEUE_REDIS_CHECK_SERVER: 'false', ...env }
   const first = await app.start(all)
@@ -103,7 +103,7 @@ export async function checkBuilt(app: App, env: Readonly<Record<string, string>>
   expect(await second.stop()).toBe(0)
 }
 
-/** All that browsers are sent. */
+/** All files that are sent to browsers. */
 export async function clientCode(app: App): Promise<string> {
   const folder = join(app.folder, '.output/public/_nuxt')
   expect(existsSync(folder)).toBe(true)

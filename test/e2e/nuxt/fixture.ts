@@ -1,4 +1,4 @@
-/** A page, a route that runs any worker, and a worker in each of the languages. Nothing of it is imported by hand. */
+/** A page, a route that runs any worker, and a worker in each of the languages. All functions are imported automatically. */
 export const FILES = {
   'app/app.vue': `<template><h1>An app</h1></template>\n`,
   'lib/greeting.ts': `export const greeting = (name: string): string => \`hello \${name}\`\n`,

@@ -16,7 +16,7 @@ import { createApp, type Server } from './app.ts'
 import { standsAttacks } from './attacked.ts'
 
 const TIMEOUT = 480_000
-/** As many connections as the limit of open files allows, and no more than this. */
+/** The number of connections, unless the limit of open files is lower. */
 const IDLERS = 10_000
 const SECRET = 'of the sender'
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -117,7 +117,7 @@ interface Answer {
   body: string
 }
 
-/** A request exactly as it is written: no client puts its path right. */
+/** Sends a request exactly as written. Clients would normalize its path. */
 async function send(server: Server, method: string, path: string, headers = {}, body = ''): Promise<Answer> {
   const { hostname, port } = new URL(server.url)
   const sent = request({ hostname, port, method, path, headers, agent: false }).end(body)
@@ -216,9 +216,9 @@ async function rendersForSomebody(server: Server): Promise<void> {
   expect(await page({ cookie: 'who=eve' })).toContain('workers: This request may not do &quot;workers.read&quot; here.')
 }
 
-describe('the module in an application with a base URL, a path of its own, a layer and a worker that is broken', () => {
+describe('the module in an application with a base URL, a custom path, a layer and a broken worker', () => {
   it(
-    'is prerendered, typed, streams over WebSockets, verifies webhooks, and shows nothing to whom nobody has let in',
+    'is prerendered, typed, streams over WebSockets, verifies webhooks, and shows nothing to callers without permission',
     async () => {
       const app = await createApp('module', FILES)
       expect(await app.build()).not.toMatch(/ERROR|unhandled/)

@@ -67,7 +67,7 @@ it(
 )
 
 it(
-  'serves the API and webhooks whoever has read a body, whatever is cached, and to the application itself',
+  'serves the API and webhooks even if other code has read the body or caches responses, and serves requests of the application itself',
   async () => {
     const app = await createApp('neighbours', FILES)
     await app.build()

@@ -105,7 +105,7 @@ const ended = (job: () => Promise<JobView>): Promise<JobView> =>
 
 describe('an application of Nitro without Nuxt', () => {
   it(
-    'runs workers apart from the web, with the plugins and functions of its config, stands attacks, and each ends in order',
+    'runs workers in a separate process with the plugins and functions of its config, withstands attacks, and shuts down gracefully',
     async () => {
       const app = await createApp('nitro', NITRO)
       expect(await addedWarnings(await app.build(), plainBuild)).toEqual([])

@@ -18,7 +18,7 @@ const { 'nitro.config.ts': _config, ...GUIDE } = (await readGuide('start/nitro.m
 
 const greeting = (word: string): string => `export const greeting = (name: string): string => \`${word} \${name}\`\n`
 
-/** Everything is below a path, and nothing is imported by itself. */
+/** Everything is below a path, and nothing is imported automatically. */
 const APP = {
   'nitro.config.ts': `import { defineConfig } from 'nitro'
 
@@ -134,7 +134,7 @@ async function enqueue(server: Server, worker: string, data: unknown): Promise<(
   return () => json<JobView>(server.post('/shop/api/job', job))
 }
 
-/** Resolves with a job that has ended, or that is unknown: those in memory are gone with their server. */
+/** Resolves with a job that has ended, or with an unknown one: jobs in memory are lost with their server. */
 const ended = (job: () => Promise<JobView>): Promise<JobView> =>
   until(async () => {
     const found = await job()
@@ -148,7 +148,7 @@ const BUILDERS: Env[] = [{ NITRO_BUILDER: 'rolldown' }, ...inLongForm({ NITRO_BU
 
 describe.each(BUILDERS)('an application of Nitro 3, built with $NITRO_BUILDER', (builder) => {
   it(
-    'runs workers of all kinds apart from the web, serves streams and sockets, stands attacks, and lets jobs end at a signal',
+    'runs workers of all kinds in a separate process, serves streams and sockets, withstands attacks, and lets jobs end after a signal',
     async () => {
       const app = await createApp('nitro3', { ...APP, ...GUIDE, ...CLOSED }, { install: 'nitro3' })
       const edge = app.build({ ...builder, NITRO_PRESET: 'cloudflare-module' })
@@ -197,7 +197,7 @@ describe.each(BUILDERS)('an application of Nitro 3, built with $NITRO_BUILDER', 
 
 describe('nitro dev of Nitro 3', () => {
   it(
-    'serves this machine alone, and takes up workers that are edited, added or removed in any language',
+    'serves only this machine, and reloads workers that are edited, added or removed in any language',
     async () => {
       const app = await createApp('nitro3-dev', APP, { install: 'nitro3' })
       const server = await app.dev({ NUXT_QUEUE_ADAPTER: 'memory' })

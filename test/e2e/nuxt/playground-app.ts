@@ -3,10 +3,10 @@ import { join, relative } from 'pathe'
 import { ROOT } from '../processes.ts'
 import { createApp, type App, type AppOptions } from './app.ts'
 
-/** What is made there, and is not part of the playground. */
+/** Generated folders, which are not part of the playground. */
 const MADE = /(?:^|\/)(?:node_modules|\.nuxt|\.output|\.nuxt-queue|__pycache__|output)(?:\/|$)/
 
-/** The playground, copied to where this repository is not, and its Nuxt application built. */
+/** A copy of the playground outside of this repository, with its Nuxt application built. */
 export async function buildPlayground(onEnd: AppOptions['onEnd']): Promise<App> {
   const app = await createApp('playground', {}, { rootDir: 'nuxt', onEnd })
   const source = join(ROOT, 'playground')

@@ -7,7 +7,7 @@ export interface RunPage {
   page: Page
   /** Starts a run over the given number of rows and returns its id. */
   start(rows: number): Promise<string>
-  /** Waits until the run is said to be in this status. @throws Error with what the page shows when it has failed */
+  /** Waits until the page shows this status of the run. @throws Error with the text of the page if the run has failed */
   status(text: string): Promise<void>
   connection(text: string): Promise<void>
   /** Waits until the event of this `seq` is listed. */
@@ -23,7 +23,7 @@ export interface RunPage {
 
 /** Opens a separate window at a path of the server. */
 export async function openPage(browser: Browser, server: Server, path = '/'): Promise<RunPage> {
-  // What moves is drawn sixty times a second, by a processor where there is nothing else to draw it.
+  // Animations are drawn sixty times a second, by the processor if there is no graphics card.
   const context = await browser.newContext({ reducedMotion: 'reduce' })
   context.setDefaultTimeout(240_000)
   onTestFinished(() => context.close())
@@ -67,12 +67,12 @@ export async function openPage(browser: Browser, server: Server, path = '/'): Pr
   }
 }
 
-/** What the server says about a run. */
+/** The run as the server returns it. */
 export function apiOf(server: Server, runId: string) {
   const get = async <T>(path: string): Promise<T> =>
     (await (await server.get(`/_queue/api/runs/${runId}/${path}`)).json()) as T
   return {
-    /** As the page lists them. */
+    /** In the format of the page. */
     async events(): Promise<string[]> {
       const { events } = await get<{ events: StoredEvent[] }>('events')
       return events.map(({ seq, type, step = '' }) => `${seq} ${type} ${step}`.trim())

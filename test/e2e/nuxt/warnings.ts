@@ -2,7 +2,7 @@ const COMPLAINT = /warn|circular|could not be resolved/i
 /** The messages of a bundler on a slow machine. */
 const SLOW = /PLUGIN_TIMINGS/
 
-/** What a bundler complains of, without what differs from one folder and one build to the next. */
+/** Returns the warnings of a bundler, without the parts that differ between folders and builds. */
 function warningsIn(output: string): string[] {
   const lines = output.split('\n').filter((line) => COMPLAINT.test(line) && !SLOW.test(line))
   return lines.map((line) =>
@@ -14,8 +14,8 @@ function warningsIn(output: string): string[] {
 }
 
 /**
- * What a build warns of that the build of the same application without this package does not. That one is built only if
- * there is something to compare.
+ * Returns the warnings of a build that the build of the same application without this package does not have. The latter runs only if
+ * there are warnings to compare.
  */
 export async function addedWarnings(output: string, plainBuild: () => Promise<string>): Promise<string[]> {
   const found = warningsIn(output)

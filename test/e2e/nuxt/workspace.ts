@@ -7,13 +7,13 @@ import { lockFolder } from '../../../plugins/adapters/lib/folder/lock.ts'
 import { installPackage, type Install } from '../../install/install.ts'
 import { ROOT } from '../processes.ts'
 
-/** Of a machine that is slow, and has many others to wait for. */
+/** A timeout for a slow and busy machine. */
 const INSTALL_TIMEOUT = 600_000
 const KEEP = 24 * 60 * 60 * 1000
 
 /**
- * A folder with this package, packed and installed as a user would. It is far from this repository,
- * so that nothing is found here that would be missing there. Made once for what is built, and kept.
+ * A folder in which this package is packed and installed as by a user. It is outside of this repository,
+ * so that a missing dependency is not found here by accident. Created once for each state of the build, and kept.
  */
 export async function workspace(kind: Install): Promise<string> {
   const folder = join(tmpdir(), `nuxt-queue-apps-${kind}-${await fingerprint(kind)}`)
@@ -40,7 +40,7 @@ async function install(kind: Install, folder: string): Promise<void> {
   await rename(making, folder)
 }
 
-/** Those of builds that are long gone. */
+/** Folders of earlier builds. */
 async function removeOld(): Promise<void> {
   const names = (await readdir(tmpdir())).filter((name) => name.startsWith('nuxt-queue-apps-'))
   for (const folder of names.map((name) => join(tmpdir(), name))) {

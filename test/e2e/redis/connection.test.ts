@@ -66,18 +66,22 @@ describe('two databases of one server', () => {
   })
 })
 
-describe('what does not fit is refused at start, and told', () => {
+describe('invalid settings are rejected at the start with the reason', () => {
   it.each([
-    ['a database that is not there', (url: string) => ({ url: `${url}/99` }), /DB index is out of range/],
-    ['a database that is no number', (url: string) => ({ url: `${url}/x` }), /number of a database; got "x"/],
+    ['a database that does not exist', (url: string) => ({ url: `${url}/99` }), /DB index is out of range/],
+    ['a database that is not a number', (url: string) => ({ url: `${url}/x` }), /number of a database; got "x"/],
     ['a database that begins with a number', (url: string) => ({ url: `${url}/5x` }), /number of a database; got "5x"/],
-    ['a database that is no number, as an option', (url: string) => ({ url, options: { db: NaN } }), /integer from 0/],
+    [
+      'a database that is not a number, as an option',
+      (url: string) => ({ url, options: { db: NaN } }),
+      /integer from 0/,
+    ],
     [
       'another scheme',
       (url: string) => ({ url: url.replace('redis', 'http') }),
       /must begin with redis:\/\/ or rediss:\/\//,
     ],
-    ['what is no URL', () => ({ url: 'redis://weird:p@ss:w/rd#%@host' }), /Percent-encode/],
+    ['an invalid URL', () => ({ url: 'redis://weird:p@ss:w/rd#%@host' }), /Percent-encode/],
     ['the option keyPrefix', (url: string) => ({ url, options: { keyPrefix: 'mine:' } }), /redis\.prefix/],
     ['keyPrefix in a URL', (url: string) => ({ url: `${url}/0?keyPrefix=mine` }), /redis\.prefix/],
     ['a wrong password', (url: string) => ({ url: url.replace('//', '//nobody:nothing@') }), /WRONGPASS/],
@@ -87,7 +91,7 @@ describe('what does not fit is refused at start, and told', () => {
       code: 'CONFIG_INVALID',
       message: expect.stringMatching(message) as string,
     })
-    // What earlier tests have left may expire meanwhile.
+    // Keys of earlier tests may expire meanwhile.
     expect(await admin.dbsize()).toBeLessThanOrEqual(before)
   })
 
@@ -102,7 +106,7 @@ describe('what does not fit is refused at start, and told', () => {
     expect(reason).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(/ACL SETUSER/) as string })
   })
 
-  it('but a user with the rights that the message names can do all', async () => {
+  it('a user with the rights that the message names can use everything', async () => {
     const rights =
       '+@read +@write +@scripting +@pubsub +@connection +@transaction +time ~limited:* ~{limited:* &{limited:*'
     await admin.call('ACL', 'SETUSER', 'limited', 'reset', 'on', '>secret', ...rights.split(' '))

@@ -45,7 +45,7 @@ it('returns the jobs that one call has claimed if the other one fails while it c
   const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   let calls = 0
   const call = client.call.bind(client)
-  // The first claim is answered late, and the second one fails.
+  // The response to the first claim is late, and the second claim fails.
   client.call = (async (command: string, args: string[]) => {
     // Redis does not know the script of the first call, which is sent again as text.
     const number = Number(args[6]) !== 4 ? 0 : command === 'evalsha' ? ++calls : calls

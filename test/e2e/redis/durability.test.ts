@@ -61,7 +61,7 @@ describe('many processes on one Redis', () => {
     expect(await kernel.port('queue').getJob('q', job.id)).toMatchObject({ claims: 2, crashes: 1, attemptsMade: 0 })
     const types = (await kernel.port('events').read(job.runId)).map(({ type }) => type)
     expect(types).toEqual(['step.started', 'step.started', 'step.completed'])
-    // What was due a lease and five seconds after the kill came behind it.
+    // The job that was due a lease and five seconds after the kill ran after it.
     const due = (await kernel.port('events').read(later.runId))[0]!.ts
     expect((await kernel.port('events').read(job.runId)).at(-1)!.ts).toBeLessThanOrEqual(due)
   })
@@ -86,7 +86,7 @@ describe('many processes on one Redis', () => {
   })
 })
 
-describe('a Redis that goes away', () => {
+describe('a Redis that fails', () => {
   it('and comes back finds workers that continue by themselves, and no data lost', async () => {
     const server = await store({ appendfsync: 'always' })
     const reports = collect()
@@ -102,7 +102,7 @@ describe('a Redis that goes away', () => {
     await kernel.port('queue').pause('q')
     const kept = await kernel.enqueueMany(range(1, 50).map((data) => ({ worker: 'w', data })))
     await server.kill()
-    // Asked for while the store is away, answered once it is back.
+    // The call is made while the store is unavailable, and returns once it is available again.
     const meanwhile = kernel.enqueue('w', 'meanwhile')
     const seen = kernel.port('events').append('stream', [{ type: 'meanwhile' }])
     await turnAway(server.port, 10)

@@ -37,7 +37,7 @@ async function rig() {
   return { prefix, plain, events, kernel, work, connection }
 }
 
-/** Another instance of the application. It has searched nothing yet. */
+/** Another instance of the application, without a previous search. */
 const kernelOn = (prefix: string): Promise<Kernel> => application({ url: server.url, prefix })
 
 describe('jobs of a plain BullMQ queue on our workers', () => {
@@ -166,7 +166,7 @@ describe('jobs that have ended', () => {
     expect([await kept(parent.id!), await kept(ours.id)]).toEqual([0, 0])
   })
 
-  it('leave no log lines behind either where no client of BullMQ adds jobs', async () => {
+  it('leave no log lines in queues to which no client of BullMQ adds jobs', async () => {
     const { kernel, connection, prefix } = await rig()
     const job = await kernel.enqueue({ queue: 'other', name: 'ours' })
     await kernel.registerWorker({ id: 'ours', config: { queue: 'other' }, handler: () => 'done' })

@@ -11,7 +11,7 @@ async function store() {
     admin.disconnect()
     await server.stop()
   })
-  /** How many calls of scripts something takes. */
+  /** Returns how many calls of scripts an operation makes. */
   const calls = async (something: () => Promise<unknown>): Promise<number> => {
     const count = async (): Promise<number> =>
       [...(await admin.info('commandstats')).matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce(
@@ -22,7 +22,7 @@ async function store() {
     await something()
     return (await count()) - before
   }
-  /** Waits until a second and more have passed on the clock of Redis. */
+  /** Waits until more than a second has passed on the clock of Redis. */
   const nextSecond = async (): Promise<void> => {
     const second = async (): Promise<number> => Number((await admin.time())[0])
     const before = await second()

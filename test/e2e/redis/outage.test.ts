@@ -39,7 +39,7 @@ it('reports once that a primary has become a replica, is unhealthy meanwhile, li
   expect(await health(kernel)).toBe(503)
   await new Promise((resolve) => setTimeout(resolve, 3000))
   expect(reports.errors).toEqual([expect.stringMatching(/refuses calls: .*READONLY/)])
-  // Two connections, each of which looks for a primary less and less often.
+  // Two connections. Each tries to find a primary at growing intervals.
   expect((await connections()) - before).toBeLessThan(30)
   expect(await health(kernel)).toBe(503)
   await admin.call('replicaof', 'no', 'one')
@@ -84,7 +84,7 @@ it('reports once that a queue cannot be searched for lost jobs, and once when it
   await kernel.registerWorker({ id: 'w', handler: ({ data }: { data: unknown }) => data })
   await kernel.start()
   await kernel.result(await kernel.enqueue('w', 1))
-  // The log may tell of the end before the queue does.
+  // The log may contain the end before the queue does.
   const ended = await until(async () => (await admin.keys('*:default:completed'))[0])
   const active = ended.replace(/completed$/, 'active')
   await admin.set(active, 'no list')

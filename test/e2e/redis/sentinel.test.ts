@@ -15,7 +15,7 @@ it('continues with the new primary when Sentinel replaces a dead one', async () 
   const before = await kernel.enqueue('w', 'before')
   expect(await kernel.result(before)).toBe('did before')
   const delayed = await kernel.enqueue('w', 'delayed', { delay: 1500 })
-  // Replication is asynchronous: what the replica has is what survives.
+  // Replication is asynchronous, so only the data of the replica survives.
   expect(await kernel.port('redis').client.call('WAIT', '1', '5000')).toBe(1)
   await primary.kill()
   const during = kernel.enqueue('w', 'during')

@@ -2,7 +2,7 @@ import { routes } from '../../../plugins/integrations/http/routes/index.ts'
 import { ask, MARKUP, SECRET, type Target } from '../targets.ts'
 import { any, JSON_TYPE, send, type Attack } from './send.ts'
 
-/** Where JSON comes in, beside the parameters of paths. */
+/** The places that accept JSON, except parameters of paths. */
 const ENTRANCES = [
   ...routes.filter(({ method }) => method === 'POST').map(({ path }) => `api/${path.replaceAll(/:\w+/g, 'echo')}`),
   ...['triggers/hook', 'wait/nobody'],
@@ -69,7 +69,7 @@ const script: Attack = {
     for (const method of ['GET', 'POST', 'POST']) shown.push(await send(target, page, { method, headers }))
     return shown.some(({ head, body }) => {
       const type = /\ncontent-type: *([^\r]*)/i.exec(head)?.[1] ?? ''
-      // Without a type, or with one of text that it may think wrong, a browser guesses.
+      // A browser guesses the type if there is none, or if it may distrust a text type.
       const guessed = body !== '' && (type === '' || (!/json/.test(type) && !/nosniff/i.test(head)))
       return body.includes(MARKUP) && (/html|xml|svg/.test(type) || guessed)
     })
@@ -83,7 +83,7 @@ const script: Attack = {
   },
 }
 
-/** What runs, jobs and queues show to somebody who only reads, those of plugins included. */
+/** Returns everything that a reader sees of runs, jobs and queues, including those of plugins. */
 async function readAll(target: Target): Promise<string> {
   const read = async (path: string): Promise<string> => (await send(target, `/api/${path}`)).body
   const lists = await Promise.all([read('runs?internal=true&limit=1000'), read('queues?internal=true')])
@@ -113,5 +113,5 @@ const answer: Attack = {
   weakness: { indiscreet: true },
 }
 
-/** Attacks by what is stored and shown. */
+/** Attacks with stored data that is shown later. */
 export const CONTENTS: readonly Attack[] = [pollute, script, answer]

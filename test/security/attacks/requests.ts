@@ -109,7 +109,7 @@ const swell: Attack<Address> = {
     const lines = ['x'.repeat(20_000), 'x'.repeat(1_200_000), 'x\r\nX: y'.repeat(30_000)]
     const taken = await any(lines, async (line) => {
       const { status } = await send(target, '/api/health', { headers: { 'x-long': line } })
-      // Whoever still sends may lose the answer that the server has refused it with.
+      // A client that is still sending may lose the rejection.
       return status >= 200 && status < 400
     })
     return taken || (await send(target, '/api/health')).status !== 200
@@ -181,7 +181,7 @@ const traverse: Attack<Address> = {
       },
     ),
   weakness: {
-    // Guards only what begins with the path that it knows.
+    // Protects only paths with the known prefix.
     weaken({ url, headers }) {
       if (url!.includes('/_queue/api/')) return
       headers.cookie = COOKIE
@@ -241,7 +241,7 @@ const inflate: Attack<Address> = {
   },
 }
 
-/** Attacks that need nothing but the address of a server. */
+/** Attacks that need only the address of a server. */
 export const REQUESTS: readonly Attack<Address>[] = [
   ...[forge, eavesdrop, rebind, disguise, inject, traverse, smuggle, inflate, swell],
 ]

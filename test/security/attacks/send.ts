@@ -24,7 +24,7 @@ interface Reply {
   body: string
 }
 
-/** Sends exactly what is given, as no client would. */
+/** Sends exactly the given bytes, which clients would normalize. */
 export function exchange(
   { port }: Address,
   bytes: string | Buffer,
@@ -44,7 +44,7 @@ export function exchange(
   })
 }
 
-/** The browser of somebody who is logged in sends a request, or anybody does who says so in `headers`. */
+/** Sends a request from the browser of a user who is logged in, or with other `headers`. */
 export async function send(
   target: Address,
   path: string,
@@ -59,7 +59,7 @@ export async function send(
   return { status: Number(/^HTTP\/1.1 (\d+)/.exec(top)?.[1]), head: top, body: rest.join('\r\n\r\n') }
 }
 
-/** A stream does not end by itself, and nor does what has become a WebSocket. */
+/** Streams and upgraded connections do not end by themselves. */
 function isStream(text: string): boolean {
   return /^HTTP\/1.1 (?:101|200)[^]*?(?:event-stream|websocket)[^]*?\r\n\r\n/i.test(text)
 }
@@ -67,7 +67,7 @@ function isStream(text: string): boolean {
 export const job = (id: string, data: unknown = null): string =>
   JSON.stringify({ worker: 'echo', data, options: { id } })
 
-/** Whether any of some tries has succeeded. */
+/** Returns whether at least one attempt has succeeded. */
 export async function any<T>(tries: readonly T[], attempt: (one: T) => Promise<boolean>): Promise<boolean> {
   for (const one of tries) if (await attempt(one)) return true
   return false

@@ -25,7 +25,7 @@ async function createMemory(): Promise<Kernel> {
   return kernel
 }
 
-/** A store with twelve runs of fifty events and more, twelve waiting jobs, and what the engine keeps for them. */
+/** A store with twelve runs of at least fifty events, twelve waiting jobs, and the data of the engine for them. */
 async function createSource(): Promise<Kernel> {
   const kernel = await createMemory()
   const events = kernel.port('events')
@@ -44,7 +44,7 @@ async function createSource(): Promise<Kernel> {
   return kernel
 }
 
-it('writes a file that only says it is complete if it is', async () => {
+it('marks a file as complete only if it is', async () => {
   const source = storeOf(await createSource())
   const file = join(folder, 'backup.jsonl.gz')
   const counts = await writeExport(exportStore(source), file)
@@ -101,7 +101,7 @@ function failingAt(store: CopyableStore, at: number): CopyableStore {
   }
 }
 
-it('goes on where an import ended, wherever it was killed, and in a file store also after the process has died', async () => {
+it('continues an import where it ended, wherever it was killed, and in a file store also after the process has died', async () => {
   const source = storeOf(await createSource())
   const path = join(folder, 'store')
   const open = (): Promise<Kernel> =>
@@ -132,7 +132,7 @@ it('goes on where an import ended, wherever it was killed, and in a file store a
   )
 })
 
-it('keeps what a store has, and says how much', async () => {
+it('keeps existing data of a store, and reports how much', async () => {
   const source = await createSource()
   const target = await createMemory()
   await importStore(exportStore(storeOf(source)), storeOf(target))
@@ -145,7 +145,7 @@ it('keeps what a store has, and says how much', async () => {
   expect(await target.port('events').head('run-2')).toBe(111)
 })
 
-it('notices if a store returns something else than was written', async () => {
+it('notices if a store returns other data than was written', async () => {
   const source = storeOf(await createSource())
   const lossy = (events: EventCopies): EventCopies => ({
     ...events,

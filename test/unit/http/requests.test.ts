@@ -27,7 +27,7 @@ describe('paths', () => {
   })
 
   it.each(['/_queue/api/runs/%ff', '/_queue/api/runs/%zz', '/_queue/api/runs/%'])(
-    '%s is turned down, since it is not encoded',
+    '%s is rejected, because it is not encoded correctly',
     async (path) => {
       await using rig = await serve()
       expect(await rig.raw(path)).toMatchObject({ status: 400, body: { code: 'REQUEST_INVALID' } })
@@ -200,7 +200,7 @@ describe('bodies', () => {
     expect(await rig.post('events', { name: 'a' })).toMatchObject({ status: 202 })
   })
 
-  it('need not be declared as JSON to be refused: forms of other sites cannot', async () => {
+  it('of forms of other sites are rejected, although they are not declared as JSON', async () => {
     await using rig = await serve()
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'text/plain; application/json', undefined]) {
       const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type }
@@ -243,7 +243,7 @@ it('an invalid host is rejected, including for an upgrade', async () => {
   expect(rig.reports).toEqual([])
 })
 
-describe('what cannot be done', () => {
+describe('an impossible action', () => {
   it.each([
     ['jobs', { worker: 'nobody' }, 404, 'WORKER_UNKNOWN'],
     ['jobs', { worker: '_bus/deliver', data: {} }, 404, 'WORKER_UNKNOWN'],

@@ -63,7 +63,7 @@ async function feed(request: ReturnType<typeof nodeRequest>, chunks: AsyncIterab
   request.end()
 }
 
-/** One frame of a stream, whichever way it came. */
+/** One frame of a stream, over server-sent events or a WebSocket. */
 export interface Frame {
   kind: string
   id?: string
@@ -91,7 +91,7 @@ function createInbox() {
       over = true
       wake()
     },
-    /** Waits until the frames are as they should; rejects when the stream ends before that. */
+    /** Waits until the frames match, and rejects if the stream ends before. */
     until(wanted: (frames: readonly Frame[]) => boolean): Promise<readonly Frame[]> {
       return new Promise((resolve, reject) => {
         const look = (): void => {

@@ -17,7 +17,7 @@ interface Document {
 
 const ON_THE_WEB = { webhooks: { baseUrl: 'http://localhost/_queue/' } }
 
-/** What a store holds by the time that every route is asked. */
+/** The content of the store when every route is called. */
 async function fill({ kernel, drain }: Rig) {
   const greeted = await kernel.enqueue('ml/train', { n: 1 })
   const failed = await kernel.enqueue('fails')

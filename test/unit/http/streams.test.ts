@@ -205,7 +205,7 @@ describe('a client that does not read', () => {
       await other.until(has(sent + 1))
     }
     await listening(rig, 1)
-    // What it has been sent it may still take, for a while.
+    // The client may still read for a while what was already sent.
     const closed = once(socket, 'close')
     await rig.advance(5_000)
     socket.resume()
@@ -227,7 +227,7 @@ describe('a client that does not read', () => {
     await append(rig.kernel, 'a', 2000, filler.slice(0, 5_000))
     await complete(rig.kernel, 'a')
     const response = await fetch(`${rig.api}runs/a/stream`)
-    // The replay has come to a halt long before these are answered.
+    // The replay has stopped long before these requests are answered.
     for (let turns = 0; turns < 20; turns++) await rig.ask('queues')
     const text = await response.text()
     expect(text.match(/^id: /gm)).toHaveLength(2001)
@@ -235,7 +235,7 @@ describe('a client that does not read', () => {
   })
 })
 
-describe('as an answer to a server of another kind', () => {
+describe('as a response for another kind of server', () => {
   it('streams follow up to the end', async () => {
     await using rig = await serve()
     await append(rig.kernel, 'a', 1500, 'x'.repeat(1000))
@@ -261,7 +261,7 @@ describe('as an answer to a server of another kind', () => {
   })
 })
 
-/** Waits until as many streams are open as there should be: nobody else knows when a server has noticed. */
+/** Waits until the server has noticed that this number of streams is open. */
 async function listening({ kernel }: Rig, count: number): Promise<void> {
   while (kernel.http.connections !== count) await new Promise((resolve) => setTimeout(resolve, 2))
 }

@@ -156,7 +156,7 @@ describe('ctx.defer', () => {
   })
 })
 
-describe('a backoff that comes to no number', () => {
+describe('a backoff that overflows', () => {
   it('lets the next attempt run at once', async () => {
     let attempts = 0
     await using test = await createTestKernel({

@@ -10,8 +10,8 @@ import {
 import queueMemory from '../../../plugins/adapters/memory/queue/index.ts'
 import { dev } from '../../../presets/index.ts'
 
-/** What an adapter is told of a job and what is stored of it, in order. */
-async function told(handler: WorkerInput['handler']): Promise<string[]> {
+/** The calls to the adapter and the stored events of a job, in order. */
+async function callsOf(handler: WorkerInput['handler']): Promise<string[]> {
   const order: string[] = []
   const queue = definePlugin({
     ...queueMemory,
@@ -45,7 +45,7 @@ async function told(handler: WorkerInput['handler']): Promise<string[]> {
         return next()
       }),
   })
-  const preset = definePreset({ name: 'told', extends: dev, plugins: [queue, events] })
+  const preset = definePreset({ name: 'recorded', extends: dev, plugins: [queue, events] })
   const kernel = await createKernel({ preset, config: { registry: { dirs: [] } } })
   await kernel.registerWorker({ id: 'work', handler })
   const job = await kernel.enqueue('work')
@@ -56,14 +56,14 @@ async function told(handler: WorkerInput['handler']): Promise<string[]> {
 }
 
 it('reports a free slot when the handler has succeeded, before the end of the job is stored', async () => {
-  const order = await told(async (_job, ctx) => {
-    // What is left running is part of it.
+  const order = await callsOf(async (_job, ctx) => {
+    // Work that the handler has not awaited also occupies the slot.
     void Promise.resolve().then(() => ctx.state.set('late', true))
   })
   expect(order).toEqual(['step.started', 'state.set', 'handled', 'step.completed', 'settled: completed'])
 })
 
 it('keeps the slot of a failed handler until the failure is stored', async () => {
-  const order = await told(() => Promise.reject(new Error('boom')))
+  const order = await callsOf(() => Promise.reject(new Error('boom')))
   expect(order).toEqual(['step.started', 'step.failed', 'settled: failed'])
 })

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { Bucket } from '../../../plugins/adapters/lib/local-queue/bucket.ts'
 
 const ask = record({
-  /** Milliseconds since the one before. */
+  /** Milliseconds since the previous request. */
   after: nat(60),
   holder: option(integer({ min: 1, max: 8 }).map(String), { nil: undefined }),
 })

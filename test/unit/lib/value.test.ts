@@ -45,7 +45,7 @@ describe('copies of plain data', () => {
   })
 })
 
-describe('what cannot travel', () => {
+describe('a value that cannot be serialized', () => {
   it.each([
     ['a function', { on: () => {} }, 'function at "on"'],
     ['a symbol', [Symbol('s')], 'symbol at "0"'],

@@ -13,7 +13,7 @@ type Part = Awaited<ReturnType<MockLanguageModelV4['doStream']>>['stream'] exten
 
 const SPENT = { inputTokens: { total: 10 }, outputTokens: { total: 5 } } as const
 
-/** The parts of a stream that says some words. */
+/** The parts of a stream with these words. */
 function say(words: readonly string[], id = 'any'): Part[] {
   return [
     { type: 'text-start', id },
@@ -95,7 +95,7 @@ describe('a durable chat', () => {
     expect(await app.kernel.state(jobs[0]!.runId)).toEqual({
       usage: { inputTokens: 10, outputTokens: 5, totalTokens: 15 },
     })
-    // The words of one interval are one event.
+    // All words of one interval are stored as one event.
     expect((await app.test.events(jobs[0]!.runId)).filter(({ type }) => type === 'ai.chunks')).toHaveLength(3)
     expect(await app.chat('c1', 'eve').transport.load('c1')).toEqual({ messages: [], status: 'empty' })
   })

@@ -27,7 +27,7 @@ it('counts a job as done if a stalled worker has acted on it after its successor
     expect([action, await act(selected, seen, false)]).toEqual([action, 'done'])
     expect([action, await act(selected, seen, true)]).toEqual([action, 'done'])
   }
-  // Without a worker before, somebody else has changed the job.
+  // Without an earlier attempt, another caller has changed the job.
   const gone = { queue, id: 'gone', round: 0, claims: 0, createdAt: 0 }
   const remove = createActor(inner!, { action: 'remove', filter: {}, requestedAt: 0, limit: 10 })
   expect(await remove(gone, undefined, false)).toMatchObject({ code: 'JOB_NOT_FOUND' })

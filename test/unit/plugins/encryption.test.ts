@@ -80,7 +80,7 @@ it('keeps the files of a store free of plain text, rotates keys while jobs wait,
   expect((await raw.getJob('w', waits.id))!.result).toMatch(/^nqe1\.new\./)
 })
 
-it('gives a job back whose handler reads a value with an unknown key, and does not run it with another value', async () => {
+it('returns a job to the queue whose handler reads a value with an unknown key, and does not run it with another value', async () => {
   const folder = newFolder()
   const seen: unknown[] = []
   const workers = {

@@ -7,7 +7,7 @@ import { createErrorStore, STREAM } from '../../../plugins/observability/errors/
 import { errorOf } from '../../../testing/conformance/harness.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
-/** A kernel that fails no jobs itself, with what two processes would have. */
+/** A kernel without failed jobs of its own, with the groups of two processes. */
 async function rig() {
   const failing: { stored?: boolean } = {}
   let appends = 0

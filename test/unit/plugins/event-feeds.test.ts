@@ -33,7 +33,7 @@ test('a read that began before a subscriber joined delivers no event to it out o
   const comes = feeds.follow('r', { after: 0 }, (events) => void heard.push(...events.map(({ seq }) => seq)))
   await settled()
   expect(reads.map(({ after }) => after)).toEqual([1, 0])
-  // What is there when somebody comes, and right behind it the end of the read that was under way.
+  // The events that exist when a subscriber joins, and right after them the end of the read that was under way.
   reads[1]!.end(numbered(1))
   reads[0]!.end(numbered(2))
   await comes

@@ -72,7 +72,7 @@ it('checks a run again although the previous check came before it had begun', as
   expect(await test.kernel.port('queue').getJobs({ queue: '_flow', states: ['delayed'] })).toHaveLength(1)
 })
 
-describe('a hook that puts another list of events in place of the one it was given', () => {
+describe('a hook that replaces the list of events', () => {
   it.each(['pre', 'post'] as const)('leaves flows as they are, with enforce "%s"', async (enforce) => {
     const copies = definePlugin({
       name: 'copies',

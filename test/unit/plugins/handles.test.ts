@@ -69,7 +69,7 @@ describe('what enqueue returns', () => {
     expect(await steps.result()).toMatchObject({ name: 'double', deduplicated: false })
   })
 
-  it('has them even if a hook stored the job', async () => {
+  it('has these methods even if a hook stored the job', async () => {
     const { kernel } = await rig()
     const jobs = await kernel.enqueueMany([{ worker: 'double', data: 1, options: { id: 'one', delay: 9 } }])
     expect(await jobs[0]!.state()).toBe('delayed')
@@ -81,7 +81,7 @@ describe('what enqueue returns', () => {
 })
 
 describe('kernel.job', () => {
-  it('returns a handle of a job that is known by its place', async () => {
+  it('returns a handle of a job by its queue and id', async () => {
     const { kernel, drain } = await rig()
     const { queue, id, runId } = await kernel.enqueue('double', 2, { id: 'two' })
     const job = kernel.job<number>({ queue, id })

@@ -125,7 +125,7 @@ describe('limits, named { key, limit, period }', () => {
   })
 })
 
-describe('the names they had before', () => {
+describe('the former names of limits', () => {
   it('work, and are warned about once', async () => {
     const warnings: Error[] = []
     const listen = (warning: Error): void => void warnings.push(warning)

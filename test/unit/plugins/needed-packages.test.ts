@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(root, { recursive: true, force: true }))
 
-it('a build names what the store of its configuration needs, and how to get it', () => {
+it('a build names the packages that the store of its configuration needs, and how to install them', () => {
   expect(inApp({ preset: 'prod-redis' })).toMatch(/^The store "prod-redis" needs .* npm \S+ bullmq\. Build the server/)
   expect(inApp({ adapter: 'redis' })).toMatch(/npm \S+ bullmq\./)
   expect(inApp({ adapter: 'postgres' })).toMatch(/npm \S+ pg-boss\./)
@@ -36,7 +36,7 @@ it('a build without a named store warns if no store can work, unless a file may 
   expect(inApp({ preset: [] as never })).toBeUndefined()
 })
 
-it('a build whose packages are there warns of nothing', async () => {
+it('a build with all packages prints no warning', async () => {
   await install('bullmq')
   expect(inApp({ preset: 'prod-redis' })).toBeUndefined()
   expect(inApp({})).toBeUndefined()

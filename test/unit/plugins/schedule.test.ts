@@ -4,7 +4,7 @@ import { cronMoments } from '../../../plugins/flow/lib/cron.ts'
 import type { KernelConfig } from 'nuxt-queue/kernel'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
 
-/** A kernel that notes when its worker `tick` ran, as ISO text without milliseconds. */
+/** A kernel that records when its worker `tick` ran, as ISO text without milliseconds. */
 async function noting(now: string, config?: KernelConfig['schedules']): Promise<{ test: TestKernel; ran: string[] }> {
   const ran: string[] = []
   const test = await createTestKernel({
@@ -210,7 +210,7 @@ describe('a schedule', () => {
     expect(await test.kernel.flow('f').result(`first.${Date.UTC(2026, 0, 1, 0, 1)}`)).toBe('done')
   })
 
-  it('skips moments while the run of a flow goes on, though its first step has ended', async () => {
+  it('skips moments while the run of a flow continues, although its first step has ended', async () => {
     const gate = Promise.withResolvers<void>()
     const started: number[] = []
     await using test = await createTestKernel({

@@ -24,7 +24,7 @@ function record({ data }: { data: unknown }): void {
   starts.push([(data as Data).tenant, test.clock.now() - origin])
 }
 
-/** Runs until the test ends the jobs of the tenant. */
+/** Runs until the test ends the job of its tenant. */
 async function hold(job: { data: unknown }): Promise<void> {
   record(job)
   await endOf((job.data as Data).tenant).promise

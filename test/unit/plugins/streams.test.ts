@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Kernel, StoredEvent, StreamMessage } from '../../../index.ts'
 import { createTestKernel } from '../../../testing/index.ts'
 
-/** A follower that remembers, and resolves `reached(seq)` once it was given that event. */
+/** A follower that records its events, and resolves `reached(seq)` once it has received that event. */
 function recorder() {
   const seqs: number[] = []
   const messages: StreamMessage[] = []

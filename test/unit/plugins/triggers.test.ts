@@ -18,15 +18,15 @@ const json = (value: unknown, headers: Record<string, string> = {}): RequestInit
   headers: { 'content-type': 'application/json', ...headers },
 })
 
-/** A kernel whose worker `w` tells what it received. */
-async function noting(config?: KernelConfig): Promise<{ test: TestKernel; ran: unknown[] }> {
+/** Creates a kernel, and records the data that its worker `w` receives. */
+async function openRecording(config?: KernelConfig): Promise<{ test: TestKernel; ran: unknown[] }> {
   const ran: unknown[] = []
   const test = await createTestKernel({ config, workers: { w: ({ data }) => void ran.push(data) } })
   return { test, ran }
 }
 
-it('reads what operators have decided a few times a second, and not for each event, from a store that instances share', async () => {
-  const { test, ran } = await noting()
+it('reads the decisions of operators a few times a second, and not for each event, from a store that instances share', async () => {
+  const { test, ran } = await openRecording()
   await using _ = test
   const { kernel } = test
   const events = kernel.port('events')
@@ -45,7 +45,7 @@ it('reads what operators have decided a few times a second, and not for each eve
     await test.drain()
   }
   expect(reads).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - began) / 200))
-  // This instance knows at once what it has decided itself.
+  // This instance knows its own decisions at once.
   await kernel.saveTrigger('t', { type: 'event', event: 'e', worker: 'w' })
   await kernel.sendEvent('e', 'saved')
   await test.drain()
@@ -57,7 +57,7 @@ it('reads what operators have decided a few times a second, and not for each eve
 
 describe('triggers of the configuration', () => {
   it('have schemas and functions, and start their target', async () => {
-    const { test, ran } = await noting({
+    const { test, ran } = await openRecording({
       triggers: {
         sums: {
           type: 'manual',
@@ -153,7 +153,7 @@ describe('triggers of a worker', () => {
 
 describe('a subscription', () => {
   it('needs a trigger, one target and a unique id', async () => {
-    const { test, ran } = await noting({ triggers: { t: { type: 'manual', worker: 'w' } } })
+    const { test, ran } = await openRecording({ triggers: { t: { type: 'manual', worker: 'w' } } })
     const { kernel } = test
     expect(() => kernel.subscribeTrigger('other', { worker: 'w' })).toThrow(/no trigger "other".*Known: t/)
     expect(() => kernel.subscribeTrigger('t', {})).toThrow('one of flow and worker')
@@ -168,7 +168,7 @@ describe('a subscription', () => {
 
 describe('a registered trigger', () => {
   it('can be removed, with its schedule and subscriptions', async () => {
-    const { test, ran } = await noting()
+    const { test, ran } = await openRecording()
     const { kernel } = test
     await kernel.registerTrigger({ name: 't', type: 'schedule', every: 60_000 })
     kernel.subscribeTrigger('t', { worker: 'w' })
@@ -185,7 +185,7 @@ describe('a registered trigger', () => {
   })
 
   it('that is unknown to the process of its event is retried until it is known', async () => {
-    const { test, ran } = await noting()
+    const { test, ran } = await openRecording()
     const { kernel } = test
     await kernel.registerTrigger({ name: 't', type: 'manual', worker: 'w' })
     await kernel.port('queue').pause('_triggers')
@@ -201,7 +201,7 @@ describe('a registered trigger', () => {
   })
 
   it('with a filter that always fails finally reports it', async () => {
-    const { test } = await noting()
+    const { test } = await openRecording()
     const filter = (): boolean => {
       throw new Error('broken filter')
     }
@@ -219,7 +219,7 @@ describe('a webhook', () => {
   const verify = 'none'
 
   it('has a URL if the application has one', async () => {
-    const { test } = await noting({
+    const { test } = await openRecording({
       webhooks: { baseUrl: 'https://example.com/api/' },
       triggers: { t: { type: 'webhook', path: 'a/b', verify } },
     })
@@ -228,7 +228,7 @@ describe('a webhook', () => {
   })
 
   it('passes JSON, forms and text, or the value that its trigger reads from the request', async () => {
-    const { test, ran } = await noting({
+    const { test, ran } = await openRecording({
       triggers: {
         plain: { type: 'webhook', path: 'plain', verify, worker: 'w' },
         read: {
@@ -259,7 +259,7 @@ describe('a webhook', () => {
   })
 
   it('reports mistakes to its sender by status and code', async () => {
-    const { test, ran } = await noting({
+    const { test, ran } = await openRecording({
       webhooks: { maxBody: 100 },
       triggers: {
         t: {
@@ -302,7 +302,7 @@ describe('a webhook', () => {
 
 describe('the history of a trigger', () => {
   it('keeps the newest thousand entries, without large payloads', async () => {
-    const { test } = await noting({ triggers: { t: { type: 'manual' } } })
+    const { test } = await openRecording({ triggers: { t: { type: 'manual' } } })
     const { kernel } = test
     await kernel.emitTrigger('t', 'x'.repeat(20_000), { id: 'large' })
     await test.drain()
@@ -319,7 +319,7 @@ describe('the history of a trigger', () => {
 
   it('counts a flood of refused requests in one record a second', async () => {
     const verify = { type: 'bearer', secret: 'open sesame' } as const
-    const { test } = await noting({ triggers: { t: { type: 'webhook', path: 't', verify, worker: 'w' } } })
+    const { test } = await openRecording({ triggers: { t: { type: 'webhook', path: 't', verify, worker: 'w' } } })
     for (let n = 0; n < 9; n++) expect(await post(test, 't', {})).toMatchObject({ status: 401 })
     await test.advance('1s')
     await post(test, 't', {})
@@ -353,7 +353,7 @@ describe('the history of a trigger', () => {
   })
 
   it('returns an entry once that was recorded twice, and is not a run', async () => {
-    const { test } = await noting({ triggers: { t: { type: 'manual' } } })
+    const { test } = await openRecording({ triggers: { t: { type: 'manual' } } })
     const { kernel } = test
     await kernel.emitTrigger('t', 1, { id: 'e' })
     await test.drain()
@@ -376,7 +376,7 @@ describe('a webhook that is saved at run time', () => {
 
   it('starts its target for requests with the secret of an environment variable', async () => {
     withEnv({ [NAME]: 'first', [`${NAME}_2`]: 'second' })
-    const { test, ran } = await noting()
+    const { test, ran } = await openRecording()
     const { kernel } = test
     await kernel.saveTrigger('hook', { type: 'webhook', path: 'hook', verify, worker: 'w' })
     expect(await post(test, 'hook', bearer('wrong'))).toMatchObject({ status: 401 })

@@ -12,7 +12,7 @@ interface Sent {
   query?: string
 }
 
-/** Sends one request to a webhook that is verified so, and answers its status and code. */
+/** Sends one request to a webhook with this verification, and returns the status and code of the response. */
 async function answerTo(verify: Verify, { body = '{}', headers, query = '' }: Sent, now = NOW): Promise<string> {
   await using test = await createTestKernel({ now: now * 1000 })
   await test.kernel.registerTrigger({ name: 't', type: 'webhook', path: 'hook', verify })
@@ -24,7 +24,7 @@ async function answerTo(verify: Verify, { body = '{}', headers, query = '' }: Se
 
 const REFUSED = '401 WEBHOOK_REFUSED'
 
-/** As https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries has it. */
+/** See https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries. */
 const GITHUB = {
   secret: "It's a Secret to Everybody",
   body: 'Hello, World!',
@@ -36,7 +36,7 @@ const STRIPE = {
   body: '{"id":"evt_1","object":"event","type":"charge.succeeded"}',
   signature: '49eeca1896ab4068b4e18448c00cfd6754f93259ac2bb44779a149e05fa7b064',
 }
-/** As https://api.slack.com/authentication/verifying-requests-from-slack has it. */
+/** See https://api.slack.com/authentication/verifying-requests-from-slack. */
 const SLACK = {
   secret: '8f742231b10e8888abcd99yyyzzz85a5',
   timestamp: 1_531_420_618,
@@ -266,7 +266,7 @@ describe('other senders', () => {
   })
 
   it('Twilio: as https://www.twilio.com/docs/usage/security has it, by a function over the URL and sorted parameters', async () => {
-    // Where Twilio sends to, whatever a proxy makes of it.
+    // The URL to which Twilio sends, even if a proxy changes it.
     const url = 'https://mycompany.com/myapp.php?foo=1&bar=2'
     const verify: Verify = ({ headers }, rawBody) => {
       const params = [...new URLSearchParams(new TextDecoder().decode(rawBody))].toSorted(([a], [b]) =>

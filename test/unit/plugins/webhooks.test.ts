@@ -4,7 +4,7 @@ import { createTestKernel } from '../../../testing/index.ts'
 
 const ORIGIN = 'https://example.com'
 
-/** A kernel whose route `echo/` answers what it got. */
+/** A kernel whose route `echo/` returns what it received. */
 async function echoing(webhooks?: object) {
   const test = await createTestKernel({ config: { webhooks } })
   const { kernel } = test

@@ -8,7 +8,7 @@ const READY = { jsonrpc: '2.0', id: 1, result: { protocol: 1, runtime: { name: '
 const lines = (count: number, message: (index: number) => object): Buffer =>
   Buffer.from(Array.from({ length: count }, (_, index) => `${JSON.stringify(message(index))}\n`).join(''))
 
-/** A child that has a job, and what the job's context is asked for. */
+/** A child that runs a job, and the calls of its context. */
 async function executing(options: Parameters<typeof openPuppet>[0] = {}) {
   const puppet = openPuppet(options)
   onTestFinished(puppet.close)
@@ -33,7 +33,7 @@ async function executing(options: Parameters<typeof openPuppet>[0] = {}) {
   return { ...puppet, ctx, executed, calls, logged, open }
 }
 
-/** Lets the streams pass on what they have. */
+/** Lets the streams deliver their data. */
 async function settle(): Promise<void> {
   for (let index = 0; index < 50; index++) await turn()
 }

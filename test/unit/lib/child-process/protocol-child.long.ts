@@ -1,2 +1,2 @@
-// With every Python that is installed. `npm test` takes the one of the PATH and the oldest.
+// With every Python that is installed. `npm test` uses the one on the PATH and the oldest.
 import './protocol-child.test.ts'

@@ -4,7 +4,7 @@ import { decodeJson } from '../../../../plugins/lib/json.ts'
 import { abstract, concrete, conversationsOf, type Conversation } from '../../../fixtures/runtime/conversations.ts'
 import { openPuppet } from './puppet.ts'
 
-/** What the host answers for a handler that was left. */
+/** The response of the host for a suspended handler. */
 const DEFERRAL = { runAt: 0, holdQueue: false }
 
 type Attempt = { job: Job; claim: number }
@@ -26,7 +26,7 @@ test.each(conversationsOf('host').map((one) => [one.name, one] as const))('%s', 
     if (method === 'execute') {
       if (!ready) await puppet.child.ready
       ready = true
-      // One after the other, as the runner does.
+      // One after the other, like the runner.
       await Promise.allSettled(ended)
       const attempt = decodeJson(JSON.stringify(params)) as Attempt
       ended.push(puppet.child.execute(scripted(attempt, conversation, controller.signal)))
@@ -55,7 +55,7 @@ test('a child that reports a wait without having begun one', async () => {
   await expect(executed).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION' })
 })
 
-/** What the executions end with, by what the child has said. */
+/** Returns the outcomes of the executions that the messages of the child lead to. */
 function answersOf(frames: Conversation['frames']): unknown[] {
   const executions = frames.flatMap(([, script]) =>
     (script as Message).method === 'execute' ? [(script as Message).id] : [],
@@ -75,7 +75,7 @@ function answersOf(frames: Conversation['frames']): unknown[] {
   })
 }
 
-/** A context that answers each call as the host does in the conversation. */
+/** A context that responds to each call as in the conversation. */
 function scripted({ job, claim }: Attempt, { frames }: Conversation, signal: AbortSignal): RunContext {
   const messages = frames.map(([, script]) => script as Message)
   const replies = frames.flatMap(([side, script]) =>

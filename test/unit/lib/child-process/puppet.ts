@@ -7,9 +7,9 @@ import type { ProcessFacts } from '../../../../plugins/runtimes/lib/child-proces
 import { defineWorker, type RunContext } from '../../../../kernel/index.ts'
 
 /**
- * The host's end of a channel whose other end the test holds.
+ * Opens the host's end of a channel whose other end the test controls.
  *
- * @param options.deaf reads nothing of what the host says after the handshake
+ * @param options.deaf ignores all messages of the host after the handshake
  */
 export function openPuppet({ id = 'puppet', maxMessage = 65_536, maxOutput = 1024, deaf = false } = {}) {
   const input = new PassThrough()
@@ -56,7 +56,7 @@ export function openPuppet({ id = 'puppet', maxMessage = 65_536, maxOutput = 102
     exited: exit.promise,
     say: (message: unknown) => void input.write(`${typeof message === 'string' ? message : JSON.stringify(message)}\n`),
     write: (bytes: Buffer) => void input.write(bytes),
-    /** What the host says next. */
+    /** Returns the next message of the host. */
     async hear(): Promise<unknown> {
       while (heard.length === 0) await new Promise<void>((resolve) => void (hearing = resolve))
       return JSON.parse(heard.shift()!)

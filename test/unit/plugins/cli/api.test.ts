@@ -14,7 +14,7 @@ const TOKEN = 'a-token-of-enough-letters'
 const { signal } = new AbortController()
 const queues = { method: 'GET', path: 'queues' }
 
-it('asks the process of a project as soon as one runs, by the rules of its API', async () => {
+it('uses the process of a project as soon as one runs, with the checks of its API', async () => {
   const cwd = await mkdtemp(join(tmpdir(), 'nuxt-queue-api-'))
   await using rig = await serve({ token: TOKEN }, { workers: { greet: () => 'hello' } })
   const host = { createKernel, loadQueueConfig: async () => ({}), memory: async () => dev }
@@ -37,7 +37,7 @@ it('asks the process of a project as soon as one runs, by the rules of its API',
   }
 })
 
-it('asks a server with a token, and says when the server refuses', async () => {
+it('uses a server with a token, and reports when the server refuses', async () => {
   await using rig = await serve({ production: true, token: TOKEN })
   const url = `${rig.server.url}/_queue`
   const api = await openRemote(url, TOKEN)

@@ -82,7 +82,7 @@ test.each([
   expect(await read('nuxt.config.ts')).toBe(changed)
 })
 
-test('what is there stays: workers, a config of another shape, and lines of .gitignore', async () => {
+test('existing files are kept: workers, a config of another shape, and lines of .gitignore', async () => {
   const files = {
     'package.json': PACKAGE('nuxt', 'nuxt-queue'),
     'nuxt.config.ts': 'const config = { modules }\nexport default config\n',

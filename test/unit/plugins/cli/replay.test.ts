@@ -14,7 +14,7 @@ const LEFT = '\u001b[D'
 const HOME = '\u001b[H'
 const END = '\u001b[F'
 
-/** What is seen of a run of five events, screen by screen, while keys are pressed. */
+/** Returns each screen of a run of five events while keys are pressed. */
 async function screens(keys: readonly string[], filter: ReplayFilter = {}): Promise<string[]> {
   await using kit = await createTestKernel({
     workers: {

@@ -48,7 +48,7 @@ export function begin(response: ServerResponse): ServerResponse {
   return response.writeHead(200, { 'content-type': 'text/event-stream' })
 }
 
-/** Answers a stream; without `END` in it, it is closed in the middle. */
+/** Responds with a stream. Without `END` in it, the stream is closed in the middle. */
 export const stream =
   (text: string) =>
   (response: ServerResponse): void =>

@@ -36,7 +36,7 @@ function watch(url: string, options: SubscribeOptions = {}) {
   return { subscription, seqs, data, told, statuses }
 }
 
-/** A kernel behind a server, whose worker `work` emits as many events as it is told. */
+/** A kernel behind a server, whose worker `work` emits the given number of events. */
 async function serveKernel() {
   const config = { registry: { dirs: [] }, http: { authorize: () => true } }
   const kernel = await createKernel({ preset: 'dev', config })
