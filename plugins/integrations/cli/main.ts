@@ -59,7 +59,7 @@ function withValues(args: readonly string[]): string[] {
 async function usage(root: CommandDef, name: string, called: CommandDef | undefined): Promise<string> {
   const text = called
     ? await renderUsage({ ...called, meta: { ...(called.meta as object), name } }, root)
-    : (await renderUsage(root)).replace(/(USAGE\S* \S*nuxt-queue) [\w|]+/, '$1 <command> [options]')
+    : (await renderUsage(root)).replace(/(USAGE\S* \S*nuxt-queue) [\w|-]+/, '$1 <command> [options]')
   const examples = (called ? examplesOf(called) : EXAMPLES).map((example) => `  nuxt-queue ${example}`)
   return `${text.trimEnd()}\n\n${colors.bold('EXAMPLES')}\n\n${examples.join('\n')}\n`
 }
