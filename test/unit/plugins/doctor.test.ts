@@ -91,7 +91,7 @@ it('checks the streams of every plugin, and requires none of the plugins', async
   const cron = { schedule: { every: 60_000 } }
   await using test = await createTestKernel({ workers: { mail: { config: cron, handler: () => 1 } }, config })
   const message = (await test.kernel.diagnose()).find(({ check }) => check === 'streams')?.message
-  const shared = ['registry', '_audit', '_audit.sent', '_errors', '_bulk', '_schedules', '_triggers']
+  const shared = ['registry', '_audit', '_audit.sent', '_errors', '_bulk', '_schedules', '_triggers', '_pauses']
   const others = ['_stats.10s', '_stats.1m', '_stats.1h']
   const own = ['trigger:bell', '_rejected:bell', 'schedule:mail']
   expect(message).toContain(`None of the ${[...shared, ...others, ...own].length} streams`)

@@ -1,3 +1,4 @@
+// The application of the guide for BullMQ, before and after its move. `npm test` shares queues with plain BullMQ in `interop.test.ts`.
 import { join } from 'pathe'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startRedis } from '../../services/redis.ts'
