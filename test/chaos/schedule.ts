@@ -1,3 +1,4 @@
+import { assertPoint } from './failpoints.ts'
 import type { Random } from './random.ts'
 
 export type Fault =
@@ -55,6 +56,8 @@ const FAILPOINTS = [
   'emit:after:wait.event',
   'emit:after:wait.closed',
 ]
+
+for (const name of FAILPOINTS) assertPoint(name)
 
 /** Creates a kill of each process about every two seconds, and each fault of the store about every fifteen seconds, at least three times. */
 export function createSchedule(random: Random, { seconds, processes, store, lease }: ScheduleOptions): Fault[] {

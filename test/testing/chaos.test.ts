@@ -245,3 +245,9 @@ it.each<[ChaosOptions, RegExp]>([
 ])('refuses %o', async (options, message) => {
   await expect(chaos(paying, options)).rejects.toThrow(message)
 })
+
+it('refuses a schedule that names a point which the run does not reach', async () => {
+  const at = 'append step.complete'
+  const message = /has not reached these points.*\n- "append step\.complete"/
+  await expect(chaos(paying, { schedule: [{ fault: 'crash', at, nth: 1, when: 'before' }] })).rejects.toThrow(message)
+})

@@ -1,3 +1,4 @@
+import { didYouMean } from '../../kernel/index.ts'
 import { seeded } from '../conformance/random.ts'
 import { toMilliseconds } from '../virtual-clock.ts'
 import { checkOptions } from './check-options.ts'
@@ -49,6 +50,7 @@ export async function chaos(test: ChaosTest, options: ChaosOptions = {}): Promis
   if (options.schedule) {
     const result = await play(options.schedule, most)
     if (result.failure) throw describeFailure(result, 'The run of this schedule', options.schedule, undefined)
+    assertReached(options.schedule, result)
     return { runs: 1, faults: result.fired.size, points: [...result.passages.keys()], fingerprint: result.fingerprint }
   }
 
@@ -97,6 +99,16 @@ export async function chaos(test: ChaosTest, options: ChaosOptions = {}): Promis
     const facts = { schedule, ...(found && { seed: found.seed, run: found.run }) }
     return Object.assign(new Error(message, { cause: error }), { name: 'ChaosError', ...facts })
   }
+}
+
+/** @throws ChaosError if the run reaches a point of the schedule not once, because the test would pass without its fault */
+function assertReached(schedule: readonly ChaosFault[], { passages }: RunResult): void {
+  const points = schedule.flatMap((fault) => (fault.fault === 'skew' || passages.has(fault.at) ? [] : [fault.at]))
+  if (points.length === 0) return
+  const lines = points.map((point) => `- "${point}"${didYouMean(point, [...passages.keys()])}`)
+  const hint = 'Correct "at", or find the fault again with a seed.'
+  const message = `The run has not reached these points of the schedule, so their faults have not happened:\n${lines.join('\n')}\n${hint}`
+  throw Object.assign(new Error(message), { name: 'ChaosError', schedule })
 }
 
 const UNREPEATABLE =

@@ -4,7 +4,7 @@ import type { WorkerLimit } from './options.ts'
 
 /** The limit that a job has reached, as `step.deferred` records it. */
 export interface MetLimit {
-  limit: 'concurrencyKey' | 'rateLimit' | 'limits'
+  limit: 'concurrencyKey' | 'rateLimit' | 'limits' | 'singleton'
   /** The position in the option `limits`. */
   entry?: number
   key?: string
@@ -41,7 +41,7 @@ interface Entry {
  */
 export function demandsOf({ job, worker }: DispatchPayload): { permits: PermitDemand[]; starts: StartDemand[] } {
   const { queue, name, options } = job
-  const { concurrencyGroup: group, rateLimit } = worker.worker
+  const { concurrencyGroup: group, rateLimit, singleton } = worker.worker
   const entries = entriesOf(worker, job.data)
   const permits: PermitDemand[] = []
   const starts: StartDemand[] = []
@@ -63,6 +63,8 @@ export function demandsOf({ job, worker }: DispatchPayload): { permits: PermitDe
     const ofAll = key === undefined && shared === undefined
     starts.push({ bucket: counted, rate: { max: rate.limit, duration: rate.period }, ofAll, met })
   }
+  // Last, because it is of all jobs, so a job that waits for its key does not keep the others waiting.
+  if (singleton) permits.push({ key: `singleton ${queue}/${name}`, max: 1, met: { limit: 'singleton' } })
   // A rate for all jobs is asked last, because a start that it refuses was already counted by the rates before it.
   starts.sort((a, b) => Number(a.ofAll) - Number(b.ofAll))
   return { permits, starts }

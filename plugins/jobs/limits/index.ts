@@ -49,6 +49,7 @@ export default definePlugin({
       warnOfOldRateLimit(worker.worker.rateLimit!)
     },
     limits: workerOption('limits', limitsShape),
+    singleton: workerOption('singleton', z.boolean()),
   },
   setup(kernel, { placeTtl = kernel.port('queue').lease ?? RECHECK_DELAY }) {
     const permits = createPermits(kernel, placeTtl)
@@ -99,6 +100,7 @@ export default definePlugin({
           job.options.concurrencyKey !== undefined ||
           worker.worker.rateLimit !== undefined ||
           worker.worker.limits !== undefined ||
+          worker.worker.singleton === true ||
           hasKeys(worker),
       },
     )

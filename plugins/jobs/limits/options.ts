@@ -44,6 +44,11 @@ declare module 'nuxt-queue/kernel' {
      */
     rateLimit?: RateLimitOption & { key?: JobKey }
     /**
+     * With `true`, one job of the worker runs at a time, in all processes together. Other jobs wait, and start in the order in which they
+     * were refused. It applies in addition to the other limits. Default `false`.
+     */
+    singleton?: boolean
+    /**
      * Limits that apply together, in all processes: a job starts when each of them allows it. They apply in addition to
      * `concurrencyPerKey` and `rateLimit`. At most 10.
      *

@@ -11,7 +11,7 @@ const TYPES = ['step.retry', 'step.deferred', 'step.awaiting', 'step.resumed']
 
 interface Deferred {
   /** The limit that refused the job, as the plugin `limits` records it. */
-  limit?: 'concurrencyKey' | 'rateLimit' | 'limits'
+  limit?: 'concurrencyKey' | 'rateLimit' | 'limits' | 'singleton'
   entry?: number
   key?: string
   /** The version of its flow to which the run of the job is pinned. */
@@ -31,6 +31,7 @@ export async function whyDelayed(kernel: Kernel, job: JobRecord): Promise<Reason
   const { pinned, limit, entry = 0, key: limited } = (last?.data ?? {}) as Deferred
   if (pinned !== undefined) return [reason('pinned', { flow: job.flow!.name, version: pinned, looksAgainAt: runAt })]
   if (limit === 'concurrencyKey') return [await concurrencyReason(kernel, job)]
+  if (limit === 'singleton') return [reason('singleton', { worker: job.name, looksAgainAt: runAt })]
   if (limit === 'limits') {
     return [reason('worker-limit', { entry, ...(limited !== undefined && { key: limited }), looksAgainAt: runAt })]
   }

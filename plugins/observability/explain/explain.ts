@@ -89,6 +89,10 @@ export function createExplain(kernel: Kernel) {
     const reasons: Reason[] = []
     const held = await heldUntil(queue)
     if (held !== undefined) reasons.push(reason('queue-held', { until: held }))
+    const limits = (await queues.getLimits?.(queue)) ?? {}
+    if (limits.concurrency !== undefined && running >= limits.concurrency) {
+      reasons.push(reason('queue-concurrency', { running, concurrency: limits.concurrency }))
+    }
     const more = waiting.length === MAX_JOBS
     const ahead = countAhead(job, waiting)
     if (ahead.jobs > 0) reasons.push(reason('behind', { ...ahead, more }))
@@ -100,6 +104,8 @@ export function createExplain(kernel: Kernel) {
       0,
     )
     if (concurrency > 0 && running >= concurrency) reasons.push(reason('busy', { running, concurrency }))
+    // Whether the period is exhausted is known only to the store, which starts the job otherwise.
+    if (reasons.length === 0 && limits.rate) reasons.push(reason('queue-rate', limits.rate))
     return reasons
   }
 

@@ -35,12 +35,18 @@ interface Facts {
   'rate-limit': { until: number; key?: string }
   /** An entry of the option `limits` of the worker is reached. The job starts as soon as it allows. */
   'worker-limit': { entry: number; key?: string; looksAgainAt: number }
+  /** Another job of the worker, whose option `singleton` is set, runs in some process. The job starts as soon as that one has ended. */
+  singleton: { worker: string; looksAgainAt: number }
   /** The run of the job is pinned to a version of its flow, and an instance with another version has claimed the job. */
   pinned: { flow: string; version: string; looksAgainAt: number }
   /** The handler or a plugin deferred the job until then. */
   deferred: { until: number }
   /** The rate limit of a worker holds the whole queue. */
   'queue-held': { until: number }
+  /** As many jobs of the queue run in all processes as its limit allows, which `setLimits` has set at run time. */
+  'queue-concurrency': { running: number; concurrency: number }
+  /** `setLimits` has limited how many jobs of the queue start in a period of milliseconds, and nothing else blocks the job. */
+  'queue-rate': { limit: number; period: number }
   /**
    * Other jobs come first. `more`: there may be more jobs than were counted. `turn`: the turn of a job with a fair key; 1 is the turn in
    * progress.
@@ -93,10 +99,15 @@ const SENTENCES: Sentences = {
     `The rate limit of its worker${key === undefined ? '' : ` for key "${key}"`} delays it until ${date(until)}.`,
   'worker-limit': ({ entry, key }) =>
     `Entry ${entry} of the limits of its worker is reached${key === undefined ? '' : ` for key "${key}"`}.`,
+  singleton: ({ worker }) => `Worker "${worker}" is a singleton, and another one of its jobs is running.`,
   pinned: ({ flow, version }) =>
     `Its run began with version "${version}" of flow "${flow}" and waits for an instance with that version.`,
   deferred: ({ until }) => `It was put back on its queue until ${date(until)}.`,
   'queue-held': ({ until }) => `A rate limit holds its queue until ${date(until)}.`,
+  'queue-concurrency': ({ running, concurrency }) =>
+    `Its queue has ${count(running, 'running job')}, and its limit for all processes is ${concurrency}. Change it with setLimits().`,
+  'queue-rate': ({ limit, period }) =>
+    `Its queue starts at most ${count(limit, 'job')} in ${period} ms in all processes. Change it with setLimits().`,
   behind: ({ jobs, more, turn }) => {
     const after = `It comes after ${more ? 'at least ' : ''}${count(jobs, 'other job')} of its queue`
     return `${after}${turn === undefined ? '' : `, in turn ${turn} of the fair keys`}.`

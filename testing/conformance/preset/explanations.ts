@@ -45,6 +45,40 @@ export function explanationTests(test: PresetTest): void {
   )
 
   it(
+    'explains a job that waits for a limit of its queue, or for another job of a singleton',
+    test(async ({ kernel, start, reach, until }) => {
+      const gates = new Map<unknown, () => void>()
+      const work: Handler = ({ data }) => new Promise<void>((resolve) => void gates.set(data, resolve))
+      await start({ work: [{ concurrency: 3 }, work], single: [{ concurrency: 3, singleton: true }, work] })
+      const codes = async (job: Parameters<typeof kernel.explain>[0]): Promise<ReasonCode[]> =>
+        (await kernel.explain(job)).reasons.map(({ code }) => code)
+      const begun = (data: string) => until(`"${data}" has begun`, () => gates.has(data))
+      await kernel.queue('work').setLimits({ concurrency: 1 })
+      const first = await kernel.enqueue('work', 'first')
+      await begun('first')
+      const second = await kernel.enqueue('work', 'second')
+      expect(await codes(second)).toEqual(['queue-concurrency'])
+      await kernel.queue('work').setLimits({ concurrency: null, rate: { limit: 1, period: 600_000 } })
+      await begun('second')
+      const third = await kernel.enqueue('work', 'third')
+      expect((await kernel.explain(third)).reasons).toMatchObject([{ code: 'queue-rate', limit: 1, period: 600_000 }])
+      for (const data of ['first', 'second']) gates.get(data)!()
+      for (const job of [first, second]) await reach(job, 'completed')
+
+      const one = await kernel.enqueue('single', 'one')
+      await begun('one')
+      const two = await kernel.enqueue('single', 'two')
+      await until('it waits', async () => (await codes(two))[0] === 'singleton')
+      expect(gates.has('two')).toBe(false)
+      gates.get('one')!()
+      await reach(one, 'completed')
+      await begun('two')
+      gates.get('two')!()
+      await reach(two, 'completed')
+    }),
+  )
+
+  it(
     'explains a job before the kernel is started',
     test(async ({ kernel }) => {
       await kernel.registerWorker({ id: 'idle', config: { queue: 'idle' }, handler: () => {} })
