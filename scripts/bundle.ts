@@ -62,6 +62,8 @@ const bundle = await rolldown({
   treeshake: false,
   // A module that most files import dynamically may be imported statically by a few.
   checks: { ineffectiveDynamicImport: false },
+  // Without the comments that name the source of each part of a chunk.
+  experimental: { attachDebugInfo: 'none' },
 })
 await bundle.write({
   dir: output,
