@@ -53,7 +53,7 @@ const MARGIN = 50
 
 /**
  * Keeps what operators decide in the stream `_<noun>s` of the event store. Instances read what is new when they need it, so that a
- * decision counts everywhere once it is stored, and nobody has to poll.
+ * decision counts everywhere once it is stored, and no process has to poll.
  *
  * | event | data |
  * |---|---|

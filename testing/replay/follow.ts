@@ -66,7 +66,7 @@ export function follow({ job, compareResults }: FollowOptions, finish: (differen
     return compareResults && !isDeepStrictEqual(was, is) ? difference(describeEnd(last)) : undefined
   }
 
-  /** Refuses the end, so that the runner lets go of the job. */
+  /** Refuses the end, so that the runner stops the job. */
   function end(payload: EmitPayload, found: Difference | undefined): void {
     payload.result = { ok: false, reason: 'fence', head: 0 }
     finish(found)

@@ -4,7 +4,7 @@ import { placesOf } from '../lib/flow-places.ts'
 import type { FlowEngine } from './engine.ts'
 import type { StartedData } from './run.ts'
 
-/** Milliseconds after which a job that advances a run of another version looks again for an instance of its own. */
+/** Milliseconds after which a job that advances a run of another version looks again for an instance with that version. */
 export const LOOK_FOR_PIN = 1000
 /** The first and the longest delay of a job of another version, in milliseconds. The delay grows with the age of the job. */
 const MIN_DELAY = 500

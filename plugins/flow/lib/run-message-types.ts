@@ -15,7 +15,7 @@ type ConfigsOf<F extends string, W> = {
   [Id in keyof W]: W[Id] extends { config: infer C } ? (F extends FlowNames<C> ? C : never) : never
 }[keyof W]
 
-/** The queries or updates that the workers of a flow declare: one object for each worker that has some. */
+/** The queries or updates that the workers of a flow declare: one object for each worker that declares any. */
 type DeclaredIn<F extends string, K extends Kind, W> =
   ConfigsOf<F, W> extends infer C ? (C extends Readonly<Record<K, infer D>> ? D : never) : never
 

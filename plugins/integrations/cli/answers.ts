@@ -37,7 +37,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
     assertKnown(name, [...(await queues.getQueues()), ...ofWorkers, ...deadLetterQueues(kernel)], hint)
   }
 
-  /** A filter by a queue that nobody knows finds nothing, and hides a typing error. */
+  /** Rejects a filter by an unknown queue. It would find nothing, and hide a typing error. */
   async function assertFiltered({ queue }: { queue?: string }): Promise<void> {
     if (queue !== undefined && !isReserved('queue', queue)) await assertQueue(queue)
   }
@@ -220,7 +220,7 @@ function deadLetterQueues({ registry }: Kernel): string[] {
   return registry.workers.flatMap(({ worker }) => worker.deadLetter ?? [])
 }
 
-/** A queue that no job has been in, and that no worker names, is probably a typing error. */
+/** The name of a queue without jobs and without a worker is probably a typing error. */
 function assertKnown(queue: string, known: readonly string[], ofWorker?: string): void {
   if (known.includes(queue)) return
   const names = [...new Set(known)].filter((name) => !isReserved('queue', name))

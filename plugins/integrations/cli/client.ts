@@ -9,7 +9,7 @@ const NO_LISTENER = new Set(['ENOENT', 'ECONNREFUSED'])
 
 interface Connection extends Backend {
   /** Resolves when the connection has ended, by either side. */
-  gone: Promise<void>
+  ended: Promise<void>
 }
 
 /** Connects to the dev process of a folder. Returns `undefined` if none runs. */
@@ -24,14 +24,14 @@ export async function connect(cwd: string): Promise<Connection | undefined> {
     if (NO_LISTENER.has(error.code ?? '')) connected.resolve(false)
     else connected.reject(error)
   })
-  const goneError = (): QueueError => {
+  const endedError = (): QueueError => {
     const hint = 'Check its output, and start it again with: npx nuxt-queue dev'
     return new QueueError('DEV_MISSING', `The dev process in ${cwd} ended before it responded. ${hint}`)
   }
   const ended = Promise.withResolvers<void>()
   socket.on('close', () => {
     ended.resolve()
-    for (const { reject } of pending.values()) reject(goneError())
+    for (const { reject } of pending.values()) reject(endedError())
     pending.clear()
   })
   const receive = createLineReader((line) => {
@@ -45,9 +45,9 @@ export async function connect(cwd: string): Promise<Connection | undefined> {
 
   if (!(await connected.promise)) return undefined
   return {
-    gone: ended.promise,
+    ended: ended.promise,
     ask(method, params) {
-      if (socket.destroyed) return Promise.reject(goneError())
+      if (socket.destroyed) return Promise.reject(endedError())
       const id = ++ids
       const asked = Promise.withResolvers<never>()
       pending.set(id, asked)

@@ -99,7 +99,7 @@ async function untilGone(cwd: string, signal: AbortSignal): Promise<void> {
   const stop = (): void => void other.close()
   signal.addEventListener('abort', stop)
   if (signal.aborted) stop()
-  await other.gone
+  await other.ended
   signal.removeEventListener('abort', stop)
 }
 

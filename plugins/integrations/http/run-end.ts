@@ -65,9 +65,9 @@ async function endOf(kernel: Kernel, { runId, status, flow }: RunInfo): Promise<
   const types = OUTCOMES.map((outcome) => `${what}.${outcome}`)
   const [event] = await kernel.port('events').read(runId, { types, reverse: true, limit: 1 })
   const { result, error, reason } = (event?.data ?? {}) as Omit<RunEnd, 'status'>
-  const told = { result, error, reason }
+  const outcome = { result, error, reason }
   return {
     status: status as RunOutcome,
-    ...Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined)),
+    ...Object.fromEntries(Object.entries(outcome).filter(([, value]) => value !== undefined)),
   }
 }

@@ -26,7 +26,7 @@ const RETRIES = { attempts: 5, backoff: { type: 'exponential', delay: 1000, maxD
 const WITHOUT_HANDLER = 30_000
 
 /**
- * Calls `onFailure` of a worker for each job that has failed permanently, in a job of its own. Its id is derived from the end of the failed
+ * Calls `onFailure` of a worker for each job that has failed permanently, in a separate job. Its id is derived from the end of the failed
  * job. The end is in the log before that job is settled, so a process that dies in between leaves both to the next one.
  */
 export default definePlugin({

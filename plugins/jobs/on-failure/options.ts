@@ -15,14 +15,14 @@ export interface JobFailure {
   readonly job: FailedJob
   /** The error of the last attempt, with its code, its stack and its causes. */
   readonly error: Error
-  /** The context of the job that runs `onFailure`. It has a log, sub-steps and a signal of its own. */
+  /** The context of the job that runs `onFailure`. It has its own log, sub-steps and signal. */
   readonly ctx: RunContext
 }
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
     /**
-     * Called after a job of the worker has failed permanently. It runs as a job of its own, which is retried: once for each failed job, also
+     * Called after a job of the worker has failed permanently. It runs as a separate job, which is retried: once for each failed job, also
      * if the process dies right after the failure.
      *
      * @example

@@ -12,7 +12,7 @@ export interface Place {
 }
 
 /**
- * Who reads: `run` is a worker that is about to run the job, `read` a plugin or a handler, and `show` somebody who follows a run. Only `run`
+ * The reader: `run` is a worker that is about to run the job, `read` a plugin or a handler, and `show` a follower of a run. Only `run`
  * and a read inside a handler may fail; all others receive a text instead of a value that cannot be decoded.
  */
 export type Reader = 'run' | 'read' | 'show'

@@ -100,7 +100,7 @@ describe('NUXT_QUEUE_WORKER', () => {
     expect(workerSwitch({ NUXT_QUEUE_WORKER: value })).toBe(expected)
   })
 
-  it('set to another word is rejected', () => {
+  it('with another value is rejected', () => {
     expect(() => workerSwitch({ NUXT_QUEUE_WORKER: 'nope' })).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID' }),
     )

@@ -9,7 +9,7 @@ const workers = {
   },
 }
 
-it('keeps ended runs and jobs within their number, by outcome', async () => {
+it('limits the number of ended runs and jobs of each outcome', async () => {
   await using test = await createTestKernel({
     workers,
     config: { retention: { completed: { count: 5 }, failed: { count: 2 }, sweepEvery: 1 } },

@@ -284,9 +284,12 @@ export function explanationTests(test: PresetTest): void {
       expect((await kernel.timeline(runId, { depth: 0 })).jobs[0]!.children[0]).not.toHaveProperty('timeline')
       const fork = await kernel.flow('f').rerunFrom(runId, 'ship')
       await event(fork.runId, 'end')
-      const told = await kernel.timeline(fork.runId)
-      expect(told).toMatchObject({ forkedFrom: { runId }, jobs: [{ step: 'order', copied: true }, { step: 'ship' }] })
-      expect(told.jobs[1]).not.toHaveProperty('copied')
+      const timeline = await kernel.timeline(fork.runId)
+      expect(timeline).toMatchObject({
+        forkedFrom: { runId },
+        jobs: [{ step: 'order', copied: true }, { step: 'ship' }],
+      })
+      expect(timeline.jobs[1]).not.toHaveProperty('copied')
       expect(await codeOf(() => kernel.timeline('nobody'))).toBe('RUN_NOT_FOUND')
     }),
   )

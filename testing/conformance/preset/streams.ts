@@ -90,7 +90,7 @@ export function streamTests(test: PresetTest): void {
       const job = await kernel.enqueue('w', null, { runId: 'told' })
       const record = await reach(job, 'completed')
       expect(record).toMatchObject({ result: ['VALIDATION_FAILED', 'VALIDATION_FAILED'] })
-      await until('it is told', () => said(early.messages).length === 2)
+      await until('the client has both messages', () => said(early.messages).length === 2)
       expect(said(early.messages)).toEqual(['Once', { text: 'gone' }])
       const stored = await kernel.port('events').read('told', { types: ['client.message'] })
       expect(stored.map(({ data, step }) => [step, data])).toEqual([

@@ -29,7 +29,7 @@ export function triggerTests(test: PresetTest): void {
       kernel.subscribeTrigger('orders', { worker: 'b', filter: (order: { total: number }) => order.total > 100 })
       await kernel.emitTrigger('orders', { total: '7' }, { id: 'o1', key: 'k' })
       await kernel.emitTrigger('orders', { total: '0' }, { id: 'o2' })
-      const history = await until('both are told', async () => {
+      const history = await until('the history is complete', async () => {
         const records = await kernel.triggerHistory('orders')
         return records.length === 2 && records
       })
@@ -110,7 +110,7 @@ export function triggerTests(test: PresetTest): void {
       await kernel.sendEvent('order.created', 3)
       await until('all have run', () => ran.length >= 4)
       expect(ran.map(String).toSorted()).toEqual(['1', '3', 'flow 1', 'flow 3'])
-      await until('it is told', async () => (await kernel.triggerHistory('w')).length === 2)
+      await until('the history is complete', async () => (await kernel.triggerHistory('w')).length === 2)
       expect(await kernel.triggerHistory('w', { limit: 1 })).toHaveLength(1)
       expect(kernel.triggers().map(({ name }) => name)).toEqual(['w', 'other'])
     }),
@@ -138,7 +138,7 @@ export function triggerTests(test: PresetTest): void {
       expect(await post('open sesame')).toEqual([202, { id: 'd1', deduplicated: true }])
       await until('it has run', () => ran.length > 0)
       expect(ran).toEqual([{ n: 1 }])
-      const records = await until('it is told', async () => {
+      const records = await until('the history is complete', async () => {
         const all = await kernel.triggerHistory('t')
         return all.length === 2 && all
       })
@@ -168,7 +168,7 @@ export function triggerTests(test: PresetTest): void {
       })
       await until('it has run', () => ran.length > 0)
       expect(ran).toEqual([['now', at]])
-      await until('it is told', async () => (await kernel.triggerHistory('t')).length > 0)
+      await until('the history is complete', async () => (await kernel.triggerHistory('t')).length > 0)
       expect(await kernel.triggerHistory('t')).toMatchObject([{ type: 'fired', id: String(at) }])
     }),
   )
@@ -214,7 +214,7 @@ export function triggerTests(test: PresetTest): void {
       await until('the last one has run', () => ran.length > 0)
       expect([ran, await kernel.triggerHistory('t')]).toEqual([[1], []])
       broken = false
-      const [record] = await until('it is told', async () => {
+      const [record] = await until('the history is complete', async () => {
         const records = await kernel.triggerHistory('t')
         return records.length > 0 && records
       })

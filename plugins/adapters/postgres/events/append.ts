@@ -12,7 +12,7 @@ import { mayBeOneMembers } from '../lib/failure.ts'
 import { checkText, quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { encodePass, packPasses, type Packed, type Pending } from './passes.ts'
-import { joinTurn, sendWithTurn } from './join-turn.ts'
+import { joinPoll, sendWithPoll } from './join-poll.ts'
 import { packNames } from './wake-ups.ts'
 import { encodeInlineRuns, isInlineRun, INLINE_COLUMNS } from './inline-runs.ts'
 
@@ -87,9 +87,9 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
       ...[first?.appends ?? null, first?.events ?? null, rest.length === 0 ? null : JSON.stringify(rest)],
       ...[packNames(streams), writer, ++batch],
     ]
-    // From here on, the turn is either done or undone.
-    const joined = joinTurn(db, inline, passes[0] ?? [])
-    const answer = (joined && (await sendWithTurn(db, text, values, joined))) ?? (await sendAlone(values))
+    // From here on, the poll is either done or undone.
+    const joined = joinPoll(db, inline, passes[0] ?? [])
+    const answer = (joined && (await sendWithPoll(db, text, values, joined))) ?? (await sendAlone(values))
     return JSON.parse(answer) as BatchResult
   }
 

@@ -13,7 +13,7 @@ import type { Listeners } from '../../lib/listeners.ts'
 import { createPrefetch } from '../../lib/prefetch.ts'
 import { createSlots, MAX_CALLS } from '../../lib/slots.ts'
 import { claimOf, type Claim } from './claim.ts'
-import { readTurn, type TurnRow } from './turn.ts'
+import { readPoll, type PollRow } from './poll-rows.ts'
 
 export interface QueueConsumer extends Consumer {
   /** The name of the queue in pg-boss. */
@@ -179,12 +179,12 @@ export function createConsumer(
       let repeated = false
       const onRepeat = (): void => void (repeated = true)
       const values = [name, wanted, db.lease, settle, ctids, returnSettled, hold]
-      const response = db.query<TurnRow>(pollText, values, { repeatable: true, onRepeat })
+      const response = db.query<PollRow>(pollText, values, { repeatable: true, onRepeat })
       schedule()
       const rows = await response
       done()
       settled.worked()
-      const { claimed, due, settledIds } = readTurn(rows)
+      const { claimed, due, settledIds } = readPoll(rows)
       for (const one of batch) {
         // A repeated poll does not find the jobs that its first copy has settled.
         if (listeners.any && (repeated || settledIds.has(one.uuid))) one.notify(emit)

@@ -1,12 +1,12 @@
 import type { Clock, Ending, JobRecord } from '../../../../kernel/index.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 import type { Slots } from '../../lib/slots.ts'
-import type { AppendCarrier, JoinedTurn } from '../lib/joined-turn.ts'
+import type { AppendCarrier, JoinedPoll } from '../lib/joined-poll.ts'
 import type { PostgresPort } from '../lib/postgres.ts'
 import { claimOf, type Claim } from './claim.ts'
 import type { createPolls } from './polls.ts'
 import { settlementOf, type Settled } from './settlement.ts'
-import { readTurn, type TurnRow } from './turn.ts'
+import { readPoll, type PollRow } from './poll-rows.ts'
 
 export interface EndingsOptions {
   /** The name of the queue in pg-boss. */
@@ -16,13 +16,13 @@ export interface EndingsOptions {
   listeners: Listeners
   slots: Slots<Claim>
   polls: ReturnType<typeof createPolls>
-  /** Returns whether nothing else waits to be stored, so that a turn may travel with an append. */
+  /** Returns whether nothing else waits to be stored, so that a poll may travel with an append. */
   mayJoin(): boolean
-  /** Called when a turn that claims begins. The returned function is called with its result. */
+  /** Called when a poll that claims begins. The returned function is called with its result. */
   begin(): (full: boolean, due: number | null) => void
   /** Returns whether claimed jobs may start. */
   mayStart(): boolean
-  /** Called when a turn has ended. */
+  /** Called when a poll has ended. */
   changed(): void
 }
 
@@ -30,19 +30,19 @@ export interface EndingsOptions {
 export function createEndings(options: EndingsOptions) {
   const { queue, db, clock, listeners, slots, polls } = options
 
-  function turnOf(job: Claim, one: Settled): JoinedTurn {
+  function pollOf(job: Claim, one: Settled): JoinedPoll {
     const done = polls.begin(1)
     const claimed = options.begin()
     return {
       ...{ queue, lease: db.lease, settle: `[${one.text}]`, ctid: one.ctid, returnSettled: listeners.any },
       done(rows, repeated) {
         done()
-        const turn = readTurn(rows as TurnRow[])
-        claimed(turn.claimed.length === 1, turn.due)
-        slots.add(turn.claimed.map(claimOf))
+        const poll = readPoll(rows as PollRow[])
+        claimed(poll.claimed.length === 1, poll.due)
+        slots.add(poll.claimed.map(claimOf))
         if (!options.mayStart()) slots.giveBack()
         job.stored = true
-        job.settled = repeated || turn.settledIds.has(one.uuid) ? one : undefined
+        job.settled = repeated || poll.settledIds.has(one.uuid) ? one : undefined
         slots.stored(job)
         options.changed()
       },
@@ -64,7 +64,7 @@ export function createEndings(options: EndingsOptions) {
         const refuse = (): void => void (isStorable = false)
         const one = settlementOf(job, record, { type: 'completed', result }, clock.now(), refuse)
         // The runner's settlement reports what cannot be stored.
-        if (isStorable) (carrier as AppendCarrier).join(turnOf(job, one))
+        if (isStorable) (carrier as AppendCarrier).join(pollOf(job, one))
       },
     }),
   }

@@ -32,7 +32,7 @@ const LOCKS = 64
  * - `nq_queue.fair` is true for queues that have ever had a job with a fair key. Other queues run the same statements as before.
  *
  * Invariant: no two statements give turns to jobs of one key at the same time. `nq_enqueue_fair` waits for the lock of a key, in the order
- * of the locks. It therefore runs only in transactions of its own; jobs in the transaction of a caller receive their turn later. A poll
+ * of the locks. It therefore runs only in separate transactions. Jobs in the transaction of a caller receive their turn later. A poll
  * holds rows, so it does not wait for locks, and leaves such jobs to the next poll.
  */
 export function fairStatements(s: string, channel: string): string {

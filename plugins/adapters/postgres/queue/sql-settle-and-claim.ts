@@ -55,7 +55,7 @@ ${claimFunction(s)}
 ${takeTurnFunction(s, channel)}`
 }
 
-/** Version 9 creates it again, for fair keys. */
+/** Creates `nq_settle_rows`. Version 9 creates it again, for fair keys. */
 export function settleFunction(s: string): string {
   return `
 CREATE OR REPLACE FUNCTION ${s}.nq_settle_rows(p_queue text, p_settle text, p_rows tid[])
@@ -87,7 +87,7 @@ BEGIN
 END $fn$;`
 }
 
-/** Versions 9 and 10 create it again, for fair keys and for the limits of queues. */
+/** Creates `nq_take_turn`, which `settleAndClaimFunctions` describes. Versions 9 and 10 create it again, for fair keys and for the limits of queues. */
 export function takeTurnFunction(s: string, channel: string): string {
   const notify = `PERFORM pg_notify(${quoteText(channel)}, p_queue)`
   return `
@@ -191,7 +191,7 @@ BEGIN
 END $fn$;`
 }
 
-/** Version 8 creates it again, because the envelope of earlier versions had no headers. */
+/** Creates `nq_claim_rows`. Version 8 creates it again, because the envelope of earlier versions had no headers. */
 export function claimFunction(s: string): string {
   return `
 CREATE OR REPLACE FUNCTION ${s}.nq_claim_rows(p_queue text, p_lease double precision, p_rows tid[])

@@ -32,9 +32,9 @@ return out
 const MAX_DELETED = 256
 /** The number of samples per sorted set. */
 const SAMPLES = 8
-/** If there are more sorted sets than this, empty ones are not looked at again for a while. */
+/** If there are more sorted sets than this, empty ones are not read again for a while. */
 const FEW = 100
-/** How long, as a multiple of the duration of a look at all sets. */
+/** How long empty sets are not read again, as a multiple of the time that it takes to read all sets. */
 const PAUSE_FACTOR = 50
 
 /** The members of a sorted set to delete: the oldest ones up to the score `upTo`, at most `limit`. */

@@ -13,7 +13,7 @@ export interface LeasesOptions {
   keys: readonly string[]
   holder: string
   outages: ReturnType<typeof watchQueue>
-  /** The claimed jobs of which the outcome is not stored. */
+  /** The claimed jobs whose outcome is not stored. */
   unsettled: ReadonlySet<Claimed>
   /** Called when another consumer has claimed a job. */
   lose(claimed: Claimed): void
@@ -22,7 +22,7 @@ export interface LeasesOptions {
 }
 
 /**
- * Keeps the leases of the jobs of one consumer, and returns jobs to the queue that nobody runs any more: jobs of any consumer whose lease has
+ * Renews the leases of the jobs of one consumer, and returns jobs to the queue that no process runs any more: jobs of any consumer whose lease has
  * expired, and jobs that this consumer claimed with a call whose result was lost.
  */
 export function createLeases({ redis, base, keys, holder, outages, unsettled, lose, wake }: LeasesOptions) {

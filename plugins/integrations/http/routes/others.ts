@@ -103,8 +103,8 @@ export const otherRoutes: readonly Route[] = [
     async handle({ kernel, query, mayRead }) {
       const health = query.live ? { status: 'ok' as const, checks: {} } : await checkHealth(kernel)
       // Details of the stores are only for callers who may read instances.
-      const told = (await mayRead({ type: 'instances.read' })) ? health : { ...health, checks: {} }
-      return new Response(JSON.stringify(told), { status: health.status === 'ok' ? 200 : 503 })
+      const visible = (await mayRead({ type: 'instances.read' })) ? health : { ...health, checks: {} }
+      return new Response(JSON.stringify(visible), { status: health.status === 'ok' ? 200 : 503 })
     },
   }),
   route({

@@ -1,10 +1,10 @@
-import type { AppendCarrier, JoinedTurn } from '../lib/joined-turn.ts'
+import type { AppendCarrier, JoinedPoll } from '../lib/joined-poll.ts'
 import { quoteName, quoteText, type PostgresPort } from '../lib/postgres.ts'
 import type { Packed } from './passes.ts'
 
-/** A turn, and which append of the batch it depends on. */
+/** A poll, and which append of the batch it depends on. */
 export interface Joined {
-  turn: JoinedTurn
+  poll: JoinedPoll
   /** The index of the append among the inline runs, starting at 1. */
   inline: number | null
   /** The index of the append in the first pass, starting at 0. */
@@ -12,23 +12,23 @@ export interface Joined {
 }
 
 /**
- * Asks the job that ends with a batch for the turn of its consumer. A batch with the ends of several jobs is sent alone: such
+ * Asks the job that ends with a batch for the poll of its consumer. A batch with the ends of several jobs is sent alone: such
  * consumers run many jobs at once and do not wait for the outcome of one.
  *
  * @param inline the inline runs of the batch
  * @param others the other appends of the first pass
  */
-export function joinTurn(db: PostgresPort, inline: readonly Packed[], others: readonly Packed[]): Joined | undefined {
+export function joinPoll(db: PostgresPort, inline: readonly Packed[], others: readonly Packed[]): Joined | undefined {
   const ending = [...inline, ...others].filter(endingOf)
   if (ending.length !== 1) return undefined
   const [packed] = ending as [Packed]
   const { end, ending: found } = endingOf(packed)!
   if (found.store !== db) return undefined
-  let turn: JoinedTurn | undefined
-  const carrier: AppendCarrier = { join: (joined) => void (turn = joined) }
+  let poll: JoinedPoll | undefined
+  const carrier: AppendCarrier = { join: (joined) => void (poll = joined) }
   found.sent(end, carrier)
   const [inlineIndex, otherIndex] = [inline.indexOf(packed), others.indexOf(packed)]
-  return turn && { turn, inline: inlineIndex < 0 ? null : inlineIndex + 1, other: otherIndex < 0 ? null : otherIndex }
+  return poll && { poll, inline: inlineIndex < 0 ? null : inlineIndex + 1, other: otherIndex < 0 ? null : otherIndex }
 }
 
 /** Returns the ending of an append, and its terminal event. An accepted append with `unless` has stored that event itself. */
@@ -45,15 +45,15 @@ function endingOf({ members }: Packed) {
 const REFUSED = '$.rounds[0].old[*] ? (@.i == $i && exists(@.reason))'
 
 /**
- * Sends an append and a turn in one statement, which is one round trip and one commit. An inline run was accepted if its
+ * Sends an append and a poll in one statement, which is one round trip and one commit. An inline run was accepted if its
  * stream did not exist, another append unless its result has a reason. Returns the answer of the append. If the statement
  * fails, nothing has taken effect, and it returns `undefined`: the append is sent alone.
  */
-export async function sendWithTurn(
+export async function sendWithPoll(
   db: PostgresPort,
   append: string,
   appendValues: readonly unknown[],
-  { turn, inline, other }: Joined,
+  { poll, inline, other }: Joined,
 ): Promise<string | undefined> {
   const values = [...appendValues]
   const use = (value: unknown): string => `$${values.push(value)}`
@@ -64,24 +64,24 @@ export async function sendWithTurn(
         THEN NOT jsonb_path_exists(result, ${quoteText(REFUSED)}, jsonb_build_object('i', ${use(other)}::int))
         ELSE NOT coalesce(result -> 'old' @> to_jsonb(${use(inline)}::int), false) END AS accepted FROM parsed
     )
-    SELECT judged.*, turn.* FROM judged LEFT JOIN LATERAL ${quoteName(db.schema)}.nq_take_turn(
-      ${use(turn.queue)}, CASE WHEN accepted THEN 1 ELSE 0 END, ${use(turn.lease)},
-      CASE WHEN accepted THEN ${use(turn.settle)}::text END, ${use([turn.ctid])}, ${use(turn.returnSettled)}, 0
-    ) AS turn ON true`
+    SELECT judged.*, poll.* FROM judged LEFT JOIN LATERAL ${quoteName(db.schema)}.nq_take_turn(
+      ${use(poll.queue)}, CASE WHEN accepted THEN 1 ELSE 0 END, ${use(poll.lease)},
+      CASE WHEN accepted THEN ${use(poll.settle)}::text END, ${use([poll.ctid])}, ${use(poll.returnSettled)}, 0
+    ) AS poll ON true`
   let repeated = false
   const onRepeat = (): void => void (repeated = true)
   let rows: { answer: string; accepted: boolean; kind: string | null }[]
   try {
     rows = await db.query(text, values, { repeatable: true, onRepeat, tries: 1 })
   } catch {
-    turn.undone()
+    poll.undone()
     return undefined
   }
   if (rows[0]!.accepted)
-    turn.done(
+    poll.done(
       rows.filter(({ kind }) => kind !== null),
       repeated,
     )
-  else turn.undone()
+  else poll.undone()
   return rows[0]!.answer
 }

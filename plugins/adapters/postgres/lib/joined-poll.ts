@@ -1,5 +1,5 @@
-/** A turn of a consumer that is one statement with an append, and takes effect only if the append is accepted. */
-export interface JoinedTurn {
+/** A poll of a consumer that is one statement with an append, and takes effect only if the append is accepted. */
+export interface JoinedPoll {
   /** The queue in pg-boss. One of its jobs is claimed. */
   readonly queue: string
   readonly lease: number
@@ -9,7 +9,7 @@ export interface JoinedTurn {
   readonly ctid: string
   /** True to return the id of the settled job. */
   readonly returnSettled: boolean
-  /** Called with the rows of the turn if the append was accepted. `repeated` is true if an earlier copy may have taken effect. */
+  /** Called with the rows of the poll if the append was accepted. `repeated` is true if an earlier copy may have taken effect. */
   done(rows: readonly object[], repeated: boolean): void
   /** Called if the append was refused or the statement failed. Nothing was settled or claimed. */
   undone(): void
@@ -17,6 +17,6 @@ export interface JoinedTurn {
 
 /** The receipt that the `Ending` of a job gets before its append is sent. */
 export interface AppendCarrier {
-  /** Sends a turn with the append. At most one turn can be joined to an append. */
-  join(turn: JoinedTurn): void
+  /** Sends a poll with the append. At most one poll can be joined to an append. */
+  join(poll: JoinedPoll): void
 }

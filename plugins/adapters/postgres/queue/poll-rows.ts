@@ -1,14 +1,14 @@
 import type { ClaimedRow } from './claim.ts'
 
 /** A row of `nq_take_turn`: a settled job (`s`), a claimed job (`c`), or the next due time (`d`). */
-export interface TurnRow extends ClaimedRow {
+export interface PollRow extends ClaimedRow {
   kind: 's' | 'c' | 'd'
 }
 
-/** Reads the rows of a turn. Claimed jobs come in the order in which they start. */
-export function readTurn(rows: readonly TurnRow[]) {
+/** Reads the rows of a poll, which `nq_take_turn` returns. Claimed jobs come in the order in which they start. */
+export function readPoll(rows: readonly PollRow[]) {
   const settledIds = new Set<string>()
-  const claimed: TurnRow[] = []
+  const claimed: PollRow[] = []
   let due: number | null = null
   for (const row of rows) {
     if (row.kind === 's') settledIds.add(row.id)
