@@ -19,7 +19,7 @@ const IGNORED = '.nuxt-queue/'
 
 /** Decides what to add to a project. Writes nothing. */
 export async function planInit(project: DetectedProject): Promise<PlannedFile[]> {
-  const planned = [await planWorker(project), await planConfig(project), await planIgnore(project)]
+  const planned = [await planWorker(project), await planConfig(project), await planIgnore(project), planType(project)]
   return planned.filter((file) => file !== undefined)
 }
 
@@ -47,6 +47,13 @@ async function planConfig({ folder, framework, configFile }: DetectedProject): P
   const content = addModule(text, module)
   if (content === undefined) return { file, action: 'manual', reason: `add '${module}' to its modules` }
   return { file, action: 'change', reason: 'adds the module', content }
+}
+
+/** Nuxt and Nitro build the files. The files of an existing project may be CommonJS, so the user decides. */
+function planType({ framework, esm }: DetectedProject): PlannedFile | undefined {
+  if (framework !== 'node' || esm) return undefined
+  const reason = 'without "type": "module", Node warns of each worker. Run: npm pkg set type=module'
+  return { file: 'package.json', action: 'manual', reason }
 }
 
 /** Commands and stores keep files in a folder that must not be in a repository. */

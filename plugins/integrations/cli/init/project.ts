@@ -13,6 +13,8 @@ export interface DetectedProject {
   configFile: string | undefined
   /** Whether the project already depends on this package. */
   installed: boolean
+  /** Whether the files are ES modules by default. Otherwise Node warns of each worker that it loads. */
+  esm: boolean
   /** The command that runs a program of the project, and the command that installs a package. */
   run: string
   install: string
@@ -31,7 +33,7 @@ const MANAGERS = [
 
 /** @throws QueueError `CONFIG_INVALID` for a folder without a `package.json`, or with an unreadable one */
 export async function detectProject(folder: string): Promise<DetectedProject> {
-  const packages = await dependenciesOf(folder)
+  const { packages, esm } = await readManifest(folder)
   const framework = frameworkOf(folder, packages)
   const [, run, install] = MANAGERS.find(([lock]) => existsSync(join(folder, lock))) ?? MANAGERS.at(-1)!
   const name = framework === 'nuxt' ? 'nuxt' : framework === 'node' ? 'nuxt-queue' : 'nitro'
@@ -40,19 +42,23 @@ export async function detectProject(folder: string): Promise<DetectedProject> {
     framework,
     configFile: configFile(folder, name),
     installed: packages.has('nuxt-queue'),
+    esm,
     run,
     install,
   }
 }
 
-async function dependenciesOf(folder: string): Promise<Set<string>> {
+async function readManifest(folder: string): Promise<{ packages: Set<string>; esm: boolean }> {
   const file = join(folder, 'package.json')
   if (!existsSync(file)) {
     throw new QueueError('CONFIG_INVALID', `There is no package.json in ${folder}. Create it with: npm init -y`)
   }
   try {
-    const { dependencies, devDependencies } = JSON.parse(await readFile(file, 'utf8')) as Record<string, object>
-    return new Set(Object.keys({ ...dependencies, ...devDependencies }))
+    const { dependencies, devDependencies, type } = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>
+    return {
+      packages: new Set(Object.keys({ ...(dependencies as object), ...(devDependencies as object) })),
+      esm: type === 'module',
+    }
   } catch (cause) {
     throw new QueueError('CONFIG_INVALID', `${file} cannot be read: ${(cause as Error).message}`, { cause })
   }

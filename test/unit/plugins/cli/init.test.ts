@@ -29,7 +29,7 @@ async function projectOf(files: Readonly<Record<string, string>>) {
 }
 
 const PACKAGE = (...names: string[]): string =>
-  JSON.stringify({ dependencies: Object.fromEntries(names.map((name) => [name, '*'])) })
+  JSON.stringify({ type: 'module', dependencies: Object.fromEntries(names.map((name) => [name, '*'])) })
 const actions = ({ files }: Printed): string[] => files.map(({ file, action }) => `${action} ${file}`)
 
 test.each([
@@ -107,3 +107,13 @@ test('a folder without a package.json is rejected with a hint', async () => {
     stderr: expect.stringMatching(/npm init -y.*CONFIG_INVALID/) as string,
   })
 })
+
+test.each(['{}', '{"type":"commonjs"}'])(
+  'a project of Node that is not one of ES modules learns what to change: %s',
+  async (manifest) => {
+    const { init, read } = await projectOf({ 'package.json': manifest })
+    const reason = expect.stringContaining('npm pkg set type=module') as string
+    expect((await init()).files.at(-1)).toMatchObject({ file: 'package.json', action: 'manual', reason })
+    expect(await read('package.json')).toBe(manifest)
+  },
+)
