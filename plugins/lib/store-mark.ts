@@ -6,11 +6,14 @@ export const STORE_STREAM = '_store'
 /**
  * What the newest event of `STORE_STREAM` says:
  *
- *     source:  (none) ── moving ──┬──> moved
- *                 ^               └──> kept (aborted; the store may be used again)
+ *     source:  (none) ──┬── moving ───────────────┬──> moved
+ *                       └── copying ── draining ──┤
+ *                                                 └──> kept (aborted; the store may be used again)
  *     target:  (none) ── receiving ──> ready
+ *
+ * A store that is `copying` is in use. With `draining`, the processes that use it close.
  */
-export type StoreState = 'moving' | 'moved' | 'kept' | 'receiving' | 'ready'
+export type StoreState = 'moving' | 'copying' | 'draining' | 'moved' | 'kept' | 'receiving' | 'ready'
 
 export interface StoreMark {
   state: StoreState
@@ -29,7 +32,11 @@ export async function readMark(events: Pick<EventStore, 'read'>): Promise<StoreM
   return { state: last.type.slice(PREFIX.length) as StoreState, move: last.flow ?? '', other: last.step ?? '' }
 }
 
-/** Stores a mark. It has no data, which another plugin may encrypt. */
-export async function writeMark(events: Pick<EventStore, 'append'>, { state, move, other }: StoreMark): Promise<void> {
-  await events.append(STORE_STREAM, [{ type: `${PREFIX}${state}`, flow: move, step: other }])
+/** Stores a mark and returns its `seq`. It has no data, which another plugin may encrypt. */
+export async function writeMark(
+  events: Pick<EventStore, 'append'>,
+  { state, move, other }: StoreMark,
+): Promise<number> {
+  const { head } = await events.append(STORE_STREAM, [{ type: `${PREFIX}${state}`, flow: move, step: other }])
+  return head
 }

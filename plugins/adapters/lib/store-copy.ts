@@ -1,4 +1,13 @@
-import type { JobRecord, JobState, MaybePromise, RunInfo, Snapshot, StoredEvent } from '../../../kernel/index.ts'
+import type {
+  FoundJobs,
+  JobRecord,
+  JobSearch,
+  JobState,
+  MaybePromise,
+  RunInfo,
+  Snapshot,
+  StoredEvent,
+} from '../../../kernel/index.ts'
 import type { QueueLimits, QueueProvider } from '../../../kernel/index.ts'
 
 /** The end of the copy of a stream: everything of it apart from its events and snapshots. */
@@ -63,11 +72,16 @@ export interface JobCopies {
   queues(): MaybePromise<readonly string[]>
   isPaused(queue: string): MaybePromise<boolean>
   pause(queue: string): MaybePromise<void>
+  resume(queue: string): MaybePromise<void>
   getLimits(queue: string): MaybePromise<QueueLimits>
   setLimits(queue: string, limits: QueueLimits): MaybePromise<void>
   getJob(queue: string, id: string): MaybePromise<JobRecord | undefined>
   /** Returns jobs in these states, oldest first. */
   jobs(queue: string, states: readonly JobState[], offset: number, limit: number): MaybePromise<readonly JobRecord[]>
+  /** Returns a page of jobs, newest first by creation. The pages are complete while other processes use the queue, as for `findJobs`. */
+  find(search: JobSearch): MaybePromise<Pick<FoundJobs, 'jobs' | 'next'>>
+  /** Removes a job, so that `write` can store another version of it. */
+  remove(queue: string, id: string): MaybePromise<unknown>
   /** Yields the remembered ids of removed jobs in pages. An id may come again. */
   remembered(): AsyncIterable<readonly RememberedId[]>
   /**
@@ -77,17 +91,27 @@ export interface JobCopies {
   remember(ids: readonly RememberedId[]): MaybePromise<void>
 }
 
+/** The states of jobs that do not run any more. */
+export const ENDED: readonly JobState[] = ['completed', 'failed', 'cancelled']
+
+/** The methods of the queue that `queueCalls` uses. */
+export type CopiedQueue = Pick<
+  QueueProvider,
+  'getJob' | 'getJobs' | 'findJobs' | 'isPaused' | 'pause' | 'resume' | 'getLimits' | 'setLimits' | 'remove'
+>
+
 /** What `JobCopies` asks of the queue itself, which no plugin wraps here. */
-export function queueCalls(
-  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'isPaused' | 'pause' | 'getLimits' | 'setLimits'>,
-): Pick<JobCopies, 'isPaused' | 'pause' | 'getLimits' | 'setLimits' | 'getJob' | 'jobs'> {
+export function queueCalls(provider: CopiedQueue): Omit<JobCopies, 'queues' | 'remembered' | 'write' | 'remember'> {
   return {
     isPaused: (queue) => provider.isPaused(queue),
     pause: (queue) => provider.pause(queue),
+    resume: (queue) => provider.resume(queue),
     getLimits: (queue) => provider.getLimits!(queue),
     setLimits: (queue, limits) => provider.setLimits!(queue, limits),
     getJob: (queue, id) => provider.getJob(queue, id),
     jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
+    find: (search) => provider.findJobs!(search),
+    remove: (queue, id) => provider.remove(queue, id),
   }
 }
 

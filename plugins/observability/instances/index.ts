@@ -1,11 +1,17 @@
 import { z } from 'zod'
-import { definePlugin, isQueueError, type EventDraft, type WorkerDefinition } from '../../../kernel/index.ts'
+import {
+  definePlugin,
+  isQueueError,
+  type EventDraft,
+  type Unsubscribe,
+  type WorkerDefinition,
+} from '../../../kernel/index.ts'
 import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import { packageVersion } from '../../lib/package-version.ts'
 import { factsOf, type InstanceFacts } from './facts.ts'
 import { foldInstances, type InstanceInfo } from './fold.ts'
 import type { MissingStep } from '../lib/missing-steps.ts'
-import { assertNotMoved } from './moved.ts'
+import { assertNotMoved, waitUntilReady, watchMove } from './moved.ts'
 import { createMissingSteps } from './missing-steps.ts'
 
 export type { InstanceFacts, InstanceWorker } from './facts.ts'
@@ -40,21 +46,23 @@ export default definePlugin({
      */
     heartbeat: z.number().min(0).default(60_000),
     /**
-     * What happens if `nuxt-queue migrate` has moved the jobs of the store. `refuse`: this process fails to start with `STORE_MOVED`.
-     * `ignore`: it uses the store nevertheless, for example to look at the old one. Default `refuse`.
+     * What happens if `nuxt-queue migrate` moves the jobs of the store. `refuse`: this process fails to start with `STORE_MOVED`, and
+     * closes if the move begins later. `wait`: as `refuse`, but if jobs are still being copied to the store, this process waits until
+     * everything has been copied, and starts. `ignore`: it uses the store nevertheless, for example to look at the old one.
+     * Default `refuse`.
      */
-    moved: z.enum(['refuse', 'ignore']).default('refuse'),
+    moved: z.enum(['refuse', 'wait', 'ignore']).default('refuse'),
   }),
   async setup(kernel, { heartbeat, moved }) {
-    if (moved === 'refuse') await assertNotMoved(kernel.port('events'))
+    const events = kernel.port('events')
+    const stopWatching = moved === 'ignore' ? undefined : await enter()
     const stream = createBoundedStream(kernel, MAX_HEARTBEATS)
     kernel.declareStreams?.({ names: () => [STREAM], keep: MAX_HEARTBEATS })
     const checkFlows = createMissingSteps(kernel)
-    const instances = async (): Promise<InstanceInfo[]> =>
-      foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now())
-    kernel.extend({ instances })
-    kernel.flows.onVersions(async (flow) => (await instances()).flatMap(({ flows }) => flows[flow] ?? []))
-    if (heartbeat === 0) return
+    kernel.extend({
+      instances: async () => foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now()),
+    })
+    if (heartbeat === 0) return stopWatching
 
     let self: Pick<InstanceFacts, 'id' | 'version' | 'startedAt'> | undefined
     let announced = new Set<WorkerDefinition>()
@@ -74,9 +82,20 @@ export default definePlugin({
       return facts
     }
 
+    /** Looks at the mark after it has begun to watch it, so that no change is missed. */
+    async function enter(): Promise<Unsubscribe | undefined> {
+      if (moved === 'wait') await waitUntilReady(kernel)
+      const failed = (error: unknown): void => kernel.reporter.warn('The mark of the store could not be read.', error)
+      const unsubscribe = events.capabilities.shared
+        ? await watchMove(events, () => void leaveIfMoved().catch(failed))
+        : undefined
+      await assertNotMoved(events)
+      return unsubscribe
+    }
+
     /** The store may have been marked since the setup. The move looks for instances after it has marked the store. */
     async function leaveIfMoved(): Promise<void> {
-      await assertNotMoved(kernel.port('events')).catch((error: unknown) => {
+      await assertNotMoved(events).catch((error: unknown) => {
         if (!isQueueError(error, 'STORE_MOVED')) throw error
         kernel.reporter.error('This process closes its queues.', error)
         // The close waits for this announcement.
@@ -86,7 +105,7 @@ export default definePlugin({
 
     async function announce(type: string): Promise<void> {
       const { flows } = await append(type)
-      if (type === 'worker.registered' && moved === 'refuse') await leaveIfMoved()
+      if (type === 'worker.registered' && moved !== 'ignore') await leaveIfMoved()
       const isDue = type === 'worker.registered' || (type === 'worker.heartbeat' && missing.length > 0)
       const found = isDue ? await checkFlows(Object.keys(flows), () => closed) : undefined
       if (!found || closed || JSON.stringify(found) === JSON.stringify(missing)) return
@@ -123,6 +142,7 @@ export default definePlugin({
 
     return async () => {
       stop?.()
+      stopWatching?.()
       closed = true
       appendLater('worker.stopped')
       await appending

@@ -1,6 +1,6 @@
 import { hasGivenId, type QueueProvider } from '../../../../kernel/index.ts'
 import { cloneValue } from '../../../lib/value.ts'
-import { queueCalls, type JobCopies } from '../store-copy.ts'
+import { queueCalls, type CopiedQueue, type JobCopies } from '../store-copy.ts'
 import { createEntry } from './entry.ts'
 import type { createForgotten } from './forgotten.ts'
 import type { QueueJournal } from './journal.ts'
@@ -10,7 +10,7 @@ import type { LocalQueue } from './queue.ts'
 const PAGE = 500
 
 interface Host {
-  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'isPaused' | 'pause' | 'getLimits' | 'setLimits' | 'forgotten'>
+  provider: CopiedQueue & Pick<QueueProvider, 'forgotten'>
   /** All queues that have been used. */
   queues: ReadonlyMap<string, LocalQueue>
   queueOf(name: string): LocalQueue

@@ -1,6 +1,6 @@
 import type { Clock, JobRecord, QueueProvider } from '../../../../kernel/index.ts'
 import { fairShareOf } from '../../lib/fair-share.ts'
-import { queueCalls, type JobCopies } from '../../lib/store-copy.ts'
+import { queueCalls, type CopiedQueue, type JobCopies } from '../../lib/store-copy.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import type { Boss } from './boss.ts'
 import { createFairQueues } from './fair-queues.ts'
@@ -15,7 +15,7 @@ const PAGE = 500
 interface Host {
   db: PostgresPort
   boss: Boss
-  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'getQueues' | 'isPaused' | 'pause' | 'getLimits' | 'setLimits'>
+  provider: CopiedQueue & Pick<QueueProvider, 'getQueues'>
   clock: Clock
   /** Notifies all instances that a queue, by its name in pg-boss, may have jobs. */
   announce(name: string): Promise<unknown>

@@ -1,6 +1,6 @@
 import { hasGivenId, type JobRecord, type QueueProvider } from '../../../../kernel/index.ts'
 import { encodeJson } from '../../../lib/json.ts'
-import { queueCalls, type JobCopies, type RememberedId } from '../../lib/store-copy.ts'
+import { queueCalls, type CopiedQueue, type JobCopies, type RememberedId } from '../../lib/store-copy.ts'
 import { escapePattern, nodesOf, pagesOf } from '../lib/keys.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { fairFieldOf, furtherIndexes } from './adder.ts'
@@ -13,7 +13,7 @@ import type { Queues } from './queues.ts'
 export function createRedisJobCopies(
   redis: RedisPort,
   queues: Queues,
-  provider: Pick<QueueProvider, 'getJob' | 'getJobs' | 'getQueues' | 'isPaused' | 'pause' | 'getLimits' | 'setLimits'>,
+  provider: CopiedQueue & Pick<QueueProvider, 'getQueues'>,
 ): JobCopies {
   const { client } = redis
   const copy = defineScript(redis, COPY_JOBS)

@@ -1,6 +1,8 @@
 import { resolve } from 'pathe'
 import { QueueError, type Kernel } from '../../../../kernel/index.ts'
-import { abortMove, moveStore, type MovedStore } from '../../lib/backup/move.ts'
+import { moveLive, type LivePhase, type LiveStore } from '../../lib/backup/move-live.ts'
+import { abortMove, moveStore } from '../../lib/backup/move.ts'
+import { parseWhole } from '../arguments.ts'
 import { configOf, type Host, type LoadedConfig } from '../backend.ts'
 import { reporter } from '../output.ts'
 import { assertUnused, storeOf } from './backup.ts'
@@ -11,16 +13,27 @@ const store = { type: 'string', valueHint: 'store', required: true } as const
 export function migrateCommands(host: Host): Commands {
   return {
     migrate: command(
-      'Move all jobs and runs of a stopped application to another store',
+      'Move all jobs and runs to another store',
       {
         from: { ...store, description: 'redis://…, postgres://…, file:<folder> or embedded:<folder>' },
         to: { ...store, description: 'The new store, which must be empty' },
+        live: {
+          type: 'boolean',
+          description: 'Move while the application runs. It leaves the old store for the last few seconds',
+        },
+        drain: {
+          type: 'string',
+          valueHint: 'ms',
+          description: 'With --live: how long to wait for running jobs to end. Default: 60000',
+        },
         abort: { type: 'boolean', description: 'Make the old store usable again, if the move is not complete' },
       },
-      async ({ from, to, abort }, { cwd, output }) => {
+      async ({ from, to, live, drain, abort }, { cwd, output }) => {
         const config = await configOf(host, cwd)
         const [source, target] = [placeOf(from, cwd, config), placeOf(to, cwd, config)]
         assertOnlyArguments()
+        if (drain !== undefined && !live) throw wrong('--drain needs --live, which is missing.')
+        const drainTime = parseWhole('drain', drain) ?? DRAIN
         if (source.name === target.name) throw wrong(`--from and --to are the same store, ${source.name}.`)
         await withStore(host, source, async (old) => {
           if (abort) {
@@ -30,6 +43,16 @@ export function migrateCommands(host: Host): Commands {
             return output.line(aborted ? done : `No move of ${old.name} was in progress.`)
           }
           await withStore(host, target, async (fresh) => {
+            if (live) {
+              const onPhase = (phase: LivePhase): void => {
+                if (!output.json) output.line(PHASES[phase](old.name, fresh.name))
+              }
+              const report = await moveLive(old, fresh, { settle: SETTLE, drain: drainTime, onPhase })
+              if (output.json) return output.value({ moved: true, ...report })
+              if (!report) return output.line(PHASES.moved(old.name, fresh.name))
+              const { open, late, downtime } = report
+              return output.line(`${open + late} jobs were open. No job began for ${downtime} ms or a little longer.`)
+            }
             const report = await moveStore(old, fresh)
             if (output.json) return output.value({ moved: true, ...report })
             if (report) output.line(`Moved and compared ${report.jobs} jobs and ${report.streams} streams.`)
@@ -39,10 +62,22 @@ export function migrateCommands(host: Host): Commands {
       },
       [
         'migrate --from redis://localhost --to postgres://localhost/shop',
+        'migrate --from redis://localhost --to postgres://localhost/shop --live',
         'migrate --from embedded:.nuxt-queue/pglite --to postgres://localhost/shop --abort',
       ],
     ),
   }
+}
+
+/** How long running jobs have to end, in milliseconds. */
+const DRAIN = 60_000
+/** How long processes without workers have to notice that they must stop, in milliseconds. */
+const SETTLE = 1000
+
+const PHASES: Readonly<Record<LivePhase, (from: string, to: string) => string>> = {
+  copying: (from, to) => `Copying from ${from} while it is in use. You can start processes that wait for ${to} now.`,
+  draining: (from) => `Processes that use ${from} end their running jobs and leave it.`,
+  moved: (from, to) => `${to} is in use. Processes that use ${from} refuse to start.`,
 }
 
 interface Place {
@@ -109,11 +144,7 @@ function assertOnlyArguments(): void {
   throw wrong(`${set.join(' and ')} would override --from and --to. Unset them for this command.`)
 }
 
-async function withStore(
-  host: Host,
-  { name, config }: Place,
-  use: (store: MovedStore) => Promise<void>,
-): Promise<void> {
+async function withStore(host: Host, { name, config }: Place, use: (store: LiveStore) => Promise<void>): Promise<void> {
   const kernel: Kernel = await host.createKernel({ config, reporter })
   try {
     await use({ ...storeOf(kernel), name, port: kernel.port('events'), assertUnused: () => assertUnused(kernel) })

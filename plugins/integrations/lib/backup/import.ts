@@ -152,7 +152,7 @@ export async function importStore(lines: AsyncIterable<CopyLine>, target: Copyab
   return report
 }
 
-async function eachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+export async function eachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   for (let from = 0; from < items.length; from += AT_ONCE)
     await Promise.all(items.slice(from, from + AT_ONCE).map(work))
 }
@@ -162,7 +162,8 @@ function bare(event: StoredEvent): object {
   return Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined))
 }
 
-function differs(what: string, expected: string, got: string | undefined): QueueError {
+/** The error for a store that returns something else than was written to it. */
+export function differs(what: string, expected: string, got: string | undefined): QueueError {
   const message = `The store returns another ${what} than was written: expected the checksum ${expected}; got ${got ?? 'nothing'}.`
   return new QueueError(
     'STORE_DIFFERS',

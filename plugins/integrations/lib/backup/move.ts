@@ -36,16 +36,9 @@ export async function moveStore(
   target: MovedStore,
   { settle = 1000 }: { settle?: number } = {},
 ): Promise<ImportReport | undefined> {
-  const mark = await readMark(source.port)
-  const known = mark?.state === 'moving' || mark?.state === 'moved' ? mark : undefined
-  if (known && known.other !== target.name) throw movedElsewhere(source.name, known.other, known.state)
-  const move = known?.move ?? randomUUID()
-  const received = await readMark(target.port)
-  const isOwn = received?.move === move
-  if (received?.state === 'receiving' && !isOwn)
-    throw notEmpty(target.name, `a copy of ${received.other} that was not completed`)
-  if (!isOwn && !(await isEmptyStore(target))) throw notEmpty(target.name, 'jobs or runs')
-  if (isOwn && received.state === 'ready') return undefined
+  const begun = await beginMove(source, target, ['moving'])
+  if (!begun) return undefined
+  const { move, known, isOwn } = begun
   let report: ImportReport | undefined
   if (known?.state !== 'moved') {
     if (!known) await writeMark(source.port, { state: 'moving', move, other: target.name })
@@ -63,11 +56,35 @@ export async function moveStore(
   return report
 }
 
+/**
+ * Checks that a move from one store to the other may begin or continue. `states` are the states of a source that this kind of move continues.
+ *
+ * @returns the id of the move, the mark of a source that was marked before, and whether the target is marked; `undefined` if the move is
+ *   complete
+ * @throws QueueError `STORE_MOVED`, `STORE_NOT_EMPTY`
+ */
+export async function beginMove(source: MovedStore, target: MovedStore, states: readonly StoreState[]) {
+  const mark = await readMark(source.port)
+  const known = mark && MOVING.has(mark.state) ? mark : undefined
+  const continues = known?.other === target.name && (known.state === 'moved' || states.includes(known.state))
+  if (known && !continues) throw movedElsewhere(source.name, known.other, known.state)
+  const move = known?.move ?? randomUUID()
+  const received = await readMark(target.port)
+  const isOwn = received?.move === move
+  if (received?.state === 'receiving' && !isOwn)
+    throw notEmpty(target.name, `a copy of ${received.other} that was not completed`)
+  if (!isOwn && !(await isEmptyStore(target))) throw notEmpty(target.name, 'jobs or runs')
+  return isOwn && received.state === 'ready' ? undefined : { move, known, isOwn }
+}
+
+/** The states of the source of a move that has begun. */
+const MOVING: ReadonlySet<StoreState> = new Set<StoreState>(['moving', 'copying', 'draining', 'moved'])
+
 /** Makes the source of a move usable again. @throws QueueError `STORE_MOVED` if the move has been completed */
 export async function abortMove(source: MovedStore): Promise<boolean> {
   const mark = await readMark(source.port)
   if (mark?.state === 'moved') throw movedElsewhere(source.name, mark.other, mark.state)
-  if (mark?.state !== 'moving') return false
+  if (!mark || !MOVING.has(mark.state)) return false
   await writeMark(source.port, { ...mark, state: 'kept' })
   return true
 }
@@ -75,7 +92,8 @@ export async function abortMove(source: MovedStore): Promise<boolean> {
 function movedElsewhere(name: string, other: string, state: StoreState): QueueError {
   if (state === 'moved')
     return new QueueError('STORE_MOVED', `The store ${name} was moved to ${other}. Move ${other} instead.`)
-  const hint = `Complete that move, or abort it with --abort.`
+  const how = state === 'moving' ? '' : ' with --live'
+  const hint = `Complete that move${how}, or abort it with --abort.`
   return new QueueError('STORE_MOVED', `The store ${name} is being moved to ${other}. ${hint}`)
 }
 
