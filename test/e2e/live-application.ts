@@ -42,14 +42,17 @@ export async function moveApplication({ cwd, from, to, urls, rate, kills = 0 }: 
   await writeFile(notes, '')
   const start = (config: object, enqueued: number) =>
     startNode([PROCESS, JSON.stringify(config), notes, String(enqueued)], cwd)
-  const waits = ['wait-1', 'wait-2']
+  const waits = [1, 2].map((n) => `wait-${from.adapter}-${n}`)
+  const delayed = `delayed-${from.adapter}`
   await withKernel(from, async (kernel) => {
     for (const id of waits) await kernel.enqueue({ queue: 'later', name: 'later' }, id, { id })
-    await kernel.enqueue({ queue: 'work', name: 'work' }, 0, { id: `delayed-${from.adapter}`, delay: 600_000 })
+    await kernel.enqueue({ queue: 'work', name: 'work' }, 0, { id: delayed, delay: 600_000 })
   })
   await using first = start(from, rate)
   await using second = start(from, rate)
+  await using idle = startCli(['start'], cwd, { NUXT_QUEUE_ADAPTER: from.adapter })
   await Promise.all([first, second].map((one) => one.until(/started/)))
+  await idle.until(/nuxt-queue start/)
 
   const args = ['migrate', '--from', urls.from, '--to', urls.to, '--live']
   for (let kill = 0; kill < kills; kill++) {
@@ -62,7 +65,8 @@ export async function moveApplication({ cwd, from, to, urls, rate, kills = 0 }: 
   const ended = await move.ended
   expect(ended).toMatchObject({ code: 0, stdout: expect.stringContaining('is in use') })
   await Promise.all([third.until(/started/), ...[first, second].map((one) => one.until(/left/))])
-  expect(await Promise.all([first.ended, second.ended])).toMatchObject([{ code: 0 }, { code: 0 }])
+  expect(await Promise.all([first, second].map((one) => one.ended))).toMatchObject([{ code: 0 }, { code: 0 }])
+  expect(await idle.ended).toMatchObject({ code: 1, stderr: expect.stringContaining('STORE_MOVED') })
 
   await withKernel(to, async (kernel) => {
     for (const id of waits) await kernel.sendEvent('answered', { id }, { key: id })
@@ -73,7 +77,8 @@ export async function moveApplication({ cwd, from, to, urls, rate, kills = 0 }: 
     const expected = [...(await idsOf('ack')), ...waits].toSorted()
     await expect.poll(() => idsOf('run')).toEqual(expected)
     for (const id of expected) await kernel.result({ queue: id.startsWith('wait') ? 'later' : 'work', id })
-    expect((await kernel.countJobs({ queue: 'work' })).counts).toMatchObject({ delayed: 1, failed: 0, cancelled: 0 })
+    expect(await kernel.port('queue').getJob('work', delayed)).toMatchObject({ state: 'delayed', claims: 0 })
+    expect((await kernel.countJobs({ queue: 'work' })).counts).toMatchObject({ failed: 0, cancelled: 0, waiting: 0 })
   })
   return ended.stdout
 }

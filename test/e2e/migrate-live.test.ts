@@ -17,7 +17,7 @@ test('an application moves from Redis to PostgreSQL while it enqueues and runs j
   }
   const to: StoreConfig = { adapter: 'postgres', postgres: { url: postgres.url, schema } }
   try {
-    await moveApplication({ cwd, from, to, urls: { from: redis.url, to: postgres.url }, rate: 50 })
+    await moveApplication({ cwd, from, to, urls: { from: redis.url, to: postgres.url }, rate: 20 })
     const again = ['migrate', '--from', redis.url, '--to', postgres.url]
     expect(await cliJson([...again, '--abort'], cwd)).toMatchObject({ error: { code: 'STORE_MOVED' } })
     expect(await cliJson([...again, '--live'], cwd)).toEqual({ moved: true })

@@ -1,4 +1,4 @@
-import { QueueError, type Kernel } from '../../../kernel/index.ts'
+import { definePlugin, QueueError, type Kernel } from '../../../kernel/index.ts'
 import { signalled } from '../lib/shutdown-signals.ts'
 import { workerSwitch } from '../lib/worker-switch.ts'
 import { createAnswers } from './answers.ts'
@@ -23,7 +23,16 @@ export async function runStart(host: Host, cwd: string, output: Output, { worker
   if (!works && !http) {
     throw new QueueError('OPTION_INVALID', 'A process that runs no workers needs --http.')
   }
-  const kernel = await host.createKernel({ config, reporter, production: true })
+  const closed = Promise.withResolvers<void>()
+  const notice = definePlugin({ name: 'start', setup: () => () => closed.resolve() })
+  let state: 'starting' | 'started' | 'stopping' = 'starting'
+  void stop.then(() => {
+    // Nothing runs yet. A process may wait here for its store for a long time.
+    if (state === 'starting') process.exit(130)
+    state = 'stopping'
+  })
+  const kernel = await host.createKernel({ config, plugins: [notice], reporter, production: true })
+  state = 'started'
   let socket: Awaited<ReturnType<typeof serve>> | undefined
   let url: string | undefined
   try {
@@ -31,7 +40,9 @@ export async function runStart(host: Host, cwd: string, output: Output, { worker
     if (works) await kernel.start()
     if (http) url = (await kernel.http.listen(http)).url
     announce(kernel, { command: 'start', cwd, facts: { started: works }, url }, output)
-    await closeOnSignal(kernel, stop, output)
+    await Promise.race([closeOnSignal(kernel, stop, output), closed.promise])
+    // What starts this process again sees that it has failed, and the next process says which store to use.
+    if ((state as string) !== 'stopping') throw new QueueError('STORE_MOVED', 'This process has left its store.')
   } finally {
     await socket?.close()
     await kernel.close()

@@ -34,7 +34,8 @@ export interface LiveReport {
 
 /** A pass that takes less is short enough for the last one to be short as well. */
 const SHORT_PASS = 500
-const MAX_PASSES = 20
+/** A pass that takes a larger share of the time of the previous one shows that the application changes as much as is copied. */
+const LESS = 0.8
 /** Jobs that were enqueued this much before the store was left may have been stored later. */
 const LATE = 60_000
 
@@ -108,14 +109,16 @@ async function copyAll(source: LiveStore, target: LiveStore, changes: Changes): 
   for await (const ids of source.jobs.remembered()) if (ids.length > 0) await target.jobs.remember(ids)
 }
 
-/** Copies what has changed meanwhile, until little is left. */
+/** Copies what has changed meanwhile, until little is left, or until it does not become less. */
 async function catchUp(source: LiveStore, target: LiveStore, changes: Changes): Promise<void> {
-  for (let pass = 0; pass < MAX_PASSES; pass++) {
+  for (let previous = Infinity; ;) {
     const began = performance.now()
     const names = changes.take()
     for (const name of await copyStreams(names, source, target)) changes.add(name)
     await copyEndedOf(names, source.jobs, target.jobs, source.port.runs.get)
-    if (performance.now() - began < SHORT_PASS) return
+    const took = performance.now() - began
+    if (took < SHORT_PASS || took > LESS * previous) return
+    previous = took
   }
 }
 
