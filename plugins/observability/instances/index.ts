@@ -59,9 +59,10 @@ export default definePlugin({
     const stream = createBoundedStream(kernel, MAX_HEARTBEATS)
     kernel.declareStreams?.({ names: () => [STREAM], keep: MAX_HEARTBEATS })
     const checkFlows = createMissingSteps(kernel)
-    kernel.extend({
-      instances: async () => foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now()),
-    })
+    const instances = async (): Promise<InstanceInfo[]> =>
+      foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now())
+    kernel.extend({ instances })
+    kernel.flows.onVersions(async (flow) => (await instances()).flatMap(({ flows }) => flows[flow] ?? []))
     if (heartbeat === 0) return stopWatching
 
     let self: Pick<InstanceFacts, 'id' | 'version' | 'startedAt'> | undefined

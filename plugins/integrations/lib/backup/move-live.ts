@@ -133,7 +133,7 @@ async function copyLast(source: LiveStore, target: LiveStore, changes: Changes, 
   }
 }
 
-/** Copies the open jobs. Returns the ids of those that are recent. */
+/** Copies the open jobs. Returns their number, and the ids of recent ones. */
 async function copyOpen(source: LiveStore, target: LiveStore, leftAt: number) {
   const recent = new Set<string>()
   let count = 0
