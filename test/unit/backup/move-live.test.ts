@@ -76,14 +76,9 @@ it('continues wherever it is killed, with jobs and streams that changed meanwhil
   }
   const ofTarget = target.port('queue')
   const found = await ofTarget.getJobs({ queue: 'mail' })
-  expect(found.map(({ state, data }) => [state, data]).toSorted()).toEqual(
-    [
-      ['waiting', 'bad'],
-      ['completed', 'good'],
-      ['failed', 'bad'],
-      ['waiting', 'waiting'],
-    ].toSorted(),
-  )
+  const states = found.map(({ state, data }) => `${state} ${String(data)}`)
+  expect(new Set(states)).toEqual(new Set(['waiting bad', 'completed good', 'failed bad', 'waiting waiting']))
+  expect(states).toHaveLength(4)
   expect(await ofTarget.isPaused('mail')).toBe(true)
   for (const stream of ['_log', ...jobs.map(({ runId }) => runId)]) {
     const [expected, copied] = [source, target].map((one) => checksumOf(one.port('eventCopies'), stream))

@@ -53,7 +53,7 @@ async function copyTogether(
       if (copy === 'absent') return true
       if (copy === 'changed') return false
       const [known, stored] = await Promise.all([
-        copy ?? checksumOf(source.events, name),
+        copy.checksum ?? checksumOf(source.events, name),
         checksumOf(target.events, name),
       ])
       return known === stored
@@ -61,8 +61,8 @@ async function copyTogether(
   )
 }
 
-/** The checksum of a stream that was read as a whole, `undefined` if a part of it was read, or why nothing was copied. */
-type Copied = string | undefined | 'absent' | 'changed'
+/** The checksum of a stream, which is absent unless the whole stream was read, or why nothing was copied. */
+type Copied = { checksum: string | undefined } | 'absent' | 'changed'
 
 /** Yields the parts of a stream that the target lacks. The previous part has been written when the next one is asked for. */
 async function* partsOf(
@@ -100,7 +100,7 @@ async function* partsOf(
     await target.port.trim(stream, trimmed)
     yield { stream, trimmed, events: [], end }
   } else yield { stream, trimmed, events: page, snapshots, end }
-  return checksum?.end(end)
+  return { checksum: checksum?.end(end) }
 }
 
 /** Copies streams that no process changes any more. @throws QueueError `STORE_DIFFERS` */
