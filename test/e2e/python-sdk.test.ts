@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { pythonWithPytest } from '../services/python.ts'
+import { archive } from './nuxt/workspace.ts'
 import { ROOT } from './processes.ts'
 
 test('the tests of the Python SDK pass', () => {
@@ -12,12 +13,9 @@ test('the tests of the Python SDK pass', () => {
   expect(stdout).toMatch(/\d+ passed/)
 })
 
-test('the package contains the SDK and no caches of Python', () => {
-  const listed = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  })
-  const files = (JSON.parse(listed) as [{ files: { path: string }[] }])[0].files.map(({ path }) => path)
+test('the package contains the SDK and no caches of Python', async () => {
+  const listed = execFileSync('tar', ['-tzf', await archive()], { encoding: 'utf8' })
+  const files = listed.split('\n').map((path) => path.replace(/^package\//, ''))
   expect(files).toContain('python-sdk/src/nuxt_queue/_serve.py')
   expect(files).toContain('python-sdk/src/nuxt_queue/py.typed')
   expect(files).toContain('dist/plugins/runtimes/isolated/child.js')

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { lockFolder } from '../../../plugins/adapters/lib/folder/lock.ts'
-import { installPackage, type Install } from '../../install/install.ts'
+import { installPackage, pack, type Install } from '../../install/install.ts'
 import { ROOT } from '../processes.ts'
 
 /** A timeout for a slow and busy machine. */
@@ -16,14 +16,25 @@ const KEEP = 24 * 60 * 60 * 1000
  * so that a missing dependency is not found here by accident. Created once for each state of the build, and kept.
  */
 export async function workspace(kind: Install): Promise<string> {
-  const folder = join(tmpdir(), `nuxt-queue-apps-${kind}-${await fingerprint(kind)}`)
-  const lock = await lockFolder(`${folder}.lock`, INSTALL_TIMEOUT)
+  const lockFile = await readFile(join(ROOT, 'test/install', kind, 'package-lock.json'))
+  const name = `nuxt-queue-apps-${kind}-${await fingerprint(lockFile)}`
+  return makeOnce(join(tmpdir(), name), async (folder) => install(kind, folder))
+}
+
+/** Returns the archive of this package. It is made once for each state of the build, and kept. */
+export async function archive(): Promise<string> {
+  return makeOnce(join(tmpdir(), `nuxt-queue-apps-archive-${await fingerprint('')}.tgz`), pack)
+}
+
+/** Makes a file or a folder unless another process has made it. */
+async function makeOnce(path: string, make: (path: string) => Promise<void>): Promise<string> {
+  const lock = await lockFolder(`${path}.lock`, INSTALL_TIMEOUT)
   try {
-    if (!existsSync(folder)) await install(kind, folder)
+    if (!existsSync(path)) await make(path)
   } finally {
     lock.release()
   }
-  return folder
+  return path
 }
 
 /** A folder for an application in the workspace with the packages of an install. */
@@ -36,7 +47,7 @@ async function install(kind: Install, folder: string): Promise<void> {
   const making = `${folder}.making`
   await rm(making, { recursive: true, force: true })
   await mkdir(making, { recursive: true })
-  await installPackage(kind, making)
+  await installPackage(kind, await archive(), making)
   await rename(making, folder)
 }
 
@@ -49,11 +60,11 @@ async function removeOld(): Promise<void> {
   }
 }
 
-/** Identifies the state of the build. */
-async function fingerprint(kind: Install): Promise<string> {
+/** Identifies the state of the build, and what else an install depends on. */
+async function fingerprint(other: string | Buffer): Promise<string> {
   const hash = createHash('sha256')
     .update(await readFile(join(ROOT, 'package.json')))
-    .update(await readFile(join(ROOT, 'test/install', kind, 'package-lock.json')))
+    .update(other)
   const files = await readdir(join(ROOT, 'dist'), { recursive: true, withFileTypes: true })
   const paths = files.filter((file) => file.isFile()).map(({ parentPath, name }) => join(parentPath, name))
   for (const path of paths.toSorted()) hash.update(path).update(await readFile(path))
