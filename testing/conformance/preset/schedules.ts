@@ -25,7 +25,7 @@ export function scheduleTests(test: PresetTest): void {
     test(async ({ kernel, start, now, event }) => {
       const entry = { flow: { name: 'f', role: 'entry' } } as const
       await start({ first: [entry, ({ data }) => data] })
-      const at = now() + 500
+      const at = now() + 3000
       await kernel.schedule('launch', { at: new Date(at), flow: 'f', data: 'go' })
       expect(kernel.schedules()).toMatchObject([{ name: 'launch', flow: 'f', next: at }])
       expect((await event(`launch.${at}`, 'end')).data).toEqual({ result: 'go' })
@@ -164,7 +164,7 @@ export function scheduleTests(test: PresetTest): void {
     test(async ({ kernel, start, until, now }) => {
       const ran: string[] = []
       await start({ w: ({ id }) => void ran.push(id) })
-      const at = now() + 500
+      const at = now() + 3000
       await kernel.schedule('s', { at, worker: 'w' })
       const [tick] = await kernel.port('queue').getJobs({ queue: '_schedule', states: ['delayed'] })
       expect(await kernel.port('queue').remove('_schedule', tick!.id)).toBe(true)

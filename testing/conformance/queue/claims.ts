@@ -106,11 +106,11 @@ export function claimTests(test: QueueTest, capabilities: Readonly<Record<QueueC
   it(
     'lets other jobs pass a deferral that does not hold the queue',
     test(async ({ add, work, reach, now }) => {
-      const claims = await work(({ job }) =>
-        job.claims === 1 && job.id === 'a' ? { type: 'defer', runAt: now() + 80 } : completed(),
-      )
       await add({ id: 'a' })
       await add({ id: 'b' })
+      const claims = await work(({ job }) =>
+        job.claims === 1 && job.id === 'a' ? { type: 'defer', runAt: now() + 1000 } : completed(),
+      )
       await reach('a', 'completed')
       expect(claims.map(({ job }) => job.id)).toEqual(['a', 'b', 'a'])
     }),
