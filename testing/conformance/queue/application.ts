@@ -169,14 +169,16 @@ export function applicationTests(test: QueueTest): void {
       expect(await get(job.id)).toMatchObject({ state: 'completed', result: 'done' })
       expect(await codeOf(() => app.enqueue('w'))).toBe('KERNEL_CLOSED')
 
+      const begun = Promise.withResolvers<void>()
       const second = await kernel([
         worker(async (_job, { signal }) => {
+          begun.resolve()
           await new Promise((resolve) => signal.addEventListener('abort', resolve))
           throw new Error('told to stop')
         }),
       ])
       const given = await second.enqueue('w')
-      await reach(given.id, 'active')
+      await begun.promise
       const { aborted } = await second.close({ timeout: 20 })
       expect(aborted.map(({ id }) => id)).toEqual([given.id])
       await until('the job is returned to the queue', async () => (await get(given.id)).state === 'waiting')
