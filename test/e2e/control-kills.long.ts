@@ -50,7 +50,9 @@ it.each(presets)(
           const settings: Settings = { preset, config, journal, dies: { type, before } }
           await using child = startNode([PROCESS, JSON.stringify(settings)], ROOT)
           // It dies at the point, or finds nothing left to do there.
-          const idle = child.until(/started/).then(() => new Promise<undefined>((end) => setTimeout(() => end(undefined), 2500)))
+          const idle = child
+            .until(/started/)
+            .then(() => new Promise<undefined>((end) => setTimeout(() => end(undefined), 2500)))
           const ended = await Promise.race([child.ended, idle])
           if (ended?.code === null) deaths++
         }
