@@ -1,4 +1,4 @@
-import type { EventStore } from '../../kernel/index.ts'
+import type { AppendResult, EventStore } from '../../kernel/index.ts'
 
 /** The stream that says whether a store may be used. It is not copied to other stores. */
 export const STORE_STREAM = '_store'
@@ -32,11 +32,13 @@ export async function readMark(events: Pick<EventStore, 'read'>): Promise<StoreM
   return { state: last.type.slice(PREFIX.length) as StoreState, move: last.flow ?? '', other: last.step ?? '' }
 }
 
-/** Stores a mark and returns its `seq`. It has no data, which another plugin may encrypt. */
+/** Stores a mark. It has no data, which another plugin may encrypt. Returns its `seq`, and its time by the clock of the store. */
 export async function writeMark(
   events: Pick<EventStore, 'append'>,
   { state, move, other }: StoreMark,
-): Promise<number> {
-  const { head } = await events.append(STORE_STREAM, [{ type: `${PREFIX}${state}`, flow: move, step: other }])
-  return head
+): Promise<{ seq: number; ts: number }> {
+  const result = await events.append(STORE_STREAM, [{ type: `${PREFIX}${state}`, flow: move, step: other }])
+  // An append without conditions is not rejected.
+  const [event] = (result as Extract<AppendResult, { ok: true }>).events
+  return event!
 }

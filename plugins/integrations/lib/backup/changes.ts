@@ -7,8 +7,8 @@ export interface Changes {
   take(): string[]
   /** Adds a stream that could not be copied as a whole. */
   add(stream: string): void
-  /** Writes a mark, and resolves when all events that were stored before it have been collected. */
-  mark(mark: StoreMark): Promise<void>
+  /** Writes a mark, and resolves with its time when all events that were stored before it have been collected. */
+  mark(mark: StoreMark): Promise<number>
   stop(): void
 }
 
@@ -31,13 +31,14 @@ export async function followChanges(events: Pick<EventStore, 'append' | 'subscri
     },
     add: (stream) => void changed.add(stream),
     async mark(mark) {
-      const seq = await writeMark(events, mark)
-      if (seen >= seq) return
+      const { seq, ts } = await writeMark(events, mark)
+      if (seen >= seq) return ts
       await new Promise<void>((resolve) => {
         onMark = () => {
           if (seen >= seq) resolve()
         }
       })
+      return ts
     },
     stop,
   }

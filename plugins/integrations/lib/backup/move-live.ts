@@ -36,7 +36,7 @@ export interface LiveReport {
 const SHORT_PASS = 500
 /** A pass that takes a larger share of the time of the previous one shows that the application changes as much as is copied. */
 const LESS = 0.8
-/** Jobs that were enqueued this much before the store was left may have been stored later. */
+/** Jobs whose creation is this much before the source was left may have been stored later. In milliseconds. */
 const LATE = 60_000
 
 /**
@@ -78,8 +78,7 @@ export async function moveLive(
 
     onPhase('draining')
     const began = performance.now()
-    const leftAt = Date.now()
-    await changes.mark(mark('draining'))
+    const leftAt = await changes.mark(mark('draining'))
     await Promise.all([sleep(settle), waitUntilUnused(source, drain)]).catch(async (error: unknown) => {
       await changes.mark(mark('copying'))
       throw error
@@ -145,7 +144,7 @@ async function copyOpen(source: LiveStore, target: LiveStore, leftAt: number) {
   return { recent, count }
 }
 
-/** Copies jobs that were enqueued after the open jobs had been copied, and what the search for ended jobs may have missed. */
+/** Copies jobs that were enqueued after the open jobs had been copied. Returns their number. */
 async function copyLate(
   source: LiveStore,
   target: LiveStore,
@@ -153,19 +152,17 @@ async function copyLate(
   moved: ReadonlySet<string>,
   leftAt: number,
 ): Promise<number> {
-  const isNew = await Promise.all(
-    changes.take().map(async (name) => ((await target.events.end(name)) ? undefined : name)),
-  )
+  // The target is in use, so streams that it has go on there.
+  const names = changes.take()
+  const known = await Promise.all(names.map((name) => target.events.end(name)))
   await copyStreams(
-    isNew.filter((name) => name !== undefined),
+    names.filter((_name, index) => !known[index]),
     source,
     target,
   )
   let late = 0
-  for await (const jobs of findPages(source.jobs, {
-    states: ['waiting', 'delayed', 'active'],
-    createdAfter: leftAt - LATE,
-  })) {
+  const open = { states: ['waiting', 'delayed', 'active'], createdAfter: leftAt - LATE } as const
+  for await (const jobs of findPages(source.jobs, open)) {
     const unknown = jobs.filter(({ queue, id }) => !moved.has(`${queue}\0${id}`))
     if (unknown.length > 0) await target.jobs.write(unknown.toReversed())
     late += unknown.length
