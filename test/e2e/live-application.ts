@@ -80,6 +80,9 @@ export async function moveApplication({ cwd, from, to, urls, rate, kills = 0 }: 
     expect(await kernel.port('queue').getJob('work', delayed)).toMatchObject({ state: 'delayed', claims: 0 })
     expect((await kernel.countJobs({ queue: 'work' })).counts).toMatchObject({ failed: 0, cancelled: 0, waiting: 0 })
   })
+  // A process that is killed is listed for three minutes, and the next move would wait for it.
+  third.kill('SIGTERM')
+  expect(await third.ended).toMatchObject({ code: 0 })
   return ended.stdout
 }
 
