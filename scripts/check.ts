@@ -6,7 +6,6 @@ const FIRST = 'tsc -p tsconfig.build.json --emitDeclarationOnly --noCheck'
 /** Longest first. */
 const STEPS = [
   'node --run lint',
-  'tsc -p plugins/integrations/dashboard/app',
   'node scripts/package-check.ts',
   'node --run lint:spelling',
   'node --run lint:python',

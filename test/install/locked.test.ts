@@ -46,7 +46,7 @@ function contentsOf({ packages }: Lock): Map<string, Set<string>> {
   return found
 }
 
-/** Package managers, each with its allowed commands: those that follow a lock file or install nothing. */
+/** The allowed commands of each package manager. They follow a lock file, or they install nothing. */
 const ALLOWED: Readonly<Record<string, RegExp>> = {
   npm: /^(?:ci|pack|run|test|start)$/,
   // Programs of the system, in the versions of its distribution.

@@ -52,7 +52,7 @@ beforeAll(async () => {
   folder = await workspace('alone')
 })
 
-/** All files, except those that Python has compiled during other tests. */
+/** Returns all files of the install. Files that Python has compiled during other tests do not count. */
 async function files(): Promise<string[]> {
   const all = await readdir(join(folder, 'node_modules'), { recursive: true, withFileTypes: true })
   const own = all.filter((file) => file.isFile() && !file.name.endsWith('.pyc'))

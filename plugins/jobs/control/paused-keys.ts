@@ -25,7 +25,7 @@ export interface PausedKeys {
 
 /** The most keys that are paused at once. Every process knows all of them. */
 const MAX_KEYS = 1000
-/** How many delayed jobs a resume reads at once. */
+/** How many delayed jobs, and how many events of the run of one, a resume reads at once. */
 const PAGE = 200
 
 /**
@@ -43,10 +43,14 @@ export function createPausedKeys(kernel: PluginKernel): PausedKeys & { access: P
   /** Whether a job was last delayed because the key was paused, and not by a handler, a limit or a backoff. */
   async function isHeld({ id, runId, claims }: JobRecord, key: string): Promise<boolean> {
     if (claims === 0) return false
-    const types = ['step.retry', 'step.deferred']
-    const events = await kernel.port('events').read(runId, { types })
-    const last = events.findLast(({ stepId }) => stepId === id)
-    return (last?.data as { pausedKey?: string } | undefined)?.pausedKey === key
+    const options = { types: ['step.retry', 'step.deferred'], reverse: true, limit: PAGE }
+    for (let until: number | undefined; ;) {
+      const events = await kernel.port('events').read(runId, { ...options, until })
+      const last = events.find(({ stepId }) => stepId === id)
+      if (last) return (last.data as { pausedKey?: string } | undefined)?.pausedKey === key
+      if (events.length < PAGE) return false
+      until = events.at(-1)!.seq - 1
+    }
   }
 
   async function promoteHeld(queue: string, key: string): Promise<void> {

@@ -53,8 +53,8 @@ export default definePlugin({
   },
   setup(kernel, { placeTtl = kernel.port('queue').lease ?? RECHECK_DELAY }) {
     const permits = createPermits(kernel, placeTtl)
-    /** The limit that an attempt has reached. `explain` reports it. */
-    const met = new WeakMap<RunContext, MetLimit>()
+    /** The limit that an attempt has reached, or the paused key of its job. `explain` reports it. */
+    const met = new WeakMap<RunContext, MetLimit | { pausedKey: string }>()
     let failures = 0
     const outage = watchOutage({
       away: (error) =>
@@ -63,7 +63,7 @@ export default definePlugin({
     })
 
     kernel.onWorkerStart(() => permits.start())
-    if (kernel.pausedKeys) holdPausedKeys(kernel, kernel.pausedKeys)
+    if (kernel.pausedKeys) holdPausedKeys(kernel, kernel.pausedKeys, (ctx, reason) => met.set(ctx, reason))
     kernel.defineWorkerOption('limits', (_value, worker) => assertSupported(worker))
     kernel.hook(
       'emit',

@@ -11,11 +11,15 @@ type Paused = Required<PluginKernel>['pausedKeys']
 /**
  * Delays the jobs of paused keys when they are claimed, without using up an attempt. They look again later, and at the latest after
  * `MAX_DELAY`. `resume` makes them due at once.
+ *
+ * @param record records in `step.deferred` why an attempt was deferred
  */
-export function holdPausedKeys(kernel: PluginKernel, paused: Paused): void {
+export function holdPausedKeys(
+  kernel: PluginKernel,
+  paused: Paused,
+  record: (ctx: RunContext, reason: { pausedKey: string }) => void,
+): void {
   paused.enforce()
-  /** The key because of which an attempt was deferred. `step.deferred` records it. */
-  const deferred = new WeakMap<RunContext, string>()
   const outage = watchOutage({
     away: (error) => kernel.reporter.warn('Paused keys cannot be read. The jobs with keys run later.', error),
     back: () => kernel.reporter.warn('Paused keys can be read again.'),
@@ -49,7 +53,7 @@ export function holdPausedKeys(kernel: PluginKernel, paused: Paused): void {
       const own = keysOfJob(dispatch)
       const pause = keys?.find(({ key }) => own.includes(key))
       if (keys && !pause) return next()
-      if (pause) deferred.set(ctx, pause.key)
+      if (pause) record(ctx, { pausedKey: pause.key })
       const age = pause ? kernel.clock.now() - pause.since : 0
       dispatch.result = ctx.defer({ delay: Math.round(Math.min(MAX_DELAY, Math.max(MIN_DELAY, age / 2))) })
     },
@@ -60,13 +64,5 @@ export function holdPausedKeys(kernel: PluginKernel, paused: Paused): void {
         worker.worker.fairKey !== undefined ||
         hasKeys(worker),
     },
-  )
-  kernel.hook(
-    'emit',
-    ({ ctx, events: [event] }, next) => {
-      event!.data = { ...(event!.data as object), pausedKey: deferred.get(ctx!) }
-      return next()
-    },
-    { when: ({ ctx, events }) => events[0]?.type === 'step.deferred' && ctx !== undefined && deferred.has(ctx) },
   )
 }

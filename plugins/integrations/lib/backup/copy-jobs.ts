@@ -1,6 +1,7 @@
 import type { EventStore, JobRecord, JobSearch } from '../../../../kernel/index.ts'
 import { ENDED, type JobCopies } from '../../../adapters/lib/store-copy.ts'
 import { jobChecksum } from './checksum.ts'
+import { asStored } from './export.ts'
 import { differs, eachAtOnce } from './import.ts'
 
 /** How many jobs are read and written at once. */
@@ -25,11 +26,6 @@ export async function storeJobs(target: JobCopies, jobs: readonly JobRecord[]): 
   throw differs(`job "${id}" of queue "${queue}"`, jobChecksum(wrong), stored && jobChecksum(stored))
 }
 
-/** A job that runs when it is copied waits again. This does not count as a crash. */
-export function asStored(job: JobRecord): JobRecord {
-  return job.state === 'active' ? { ...job, state: 'waiting' } : job
-}
-
 async function differing(target: JobCopies, jobs: readonly JobRecord[]): Promise<JobRecord[]> {
   const equal = new Set<JobRecord>()
   await eachAtOnce(jobs, async (job) => {
@@ -50,17 +46,6 @@ export async function* findPages(
       if (jobs.length > 0) yield jobs
       if (next === undefined) break
       after = next
-    }
-  }
-}
-
-/** Yields the open jobs of all queues in pages, in the order in which they run. No process may use the queues. */
-export async function* openPages(source: JobCopies): AsyncGenerator<readonly JobRecord[], void> {
-  for (const queue of await source.queues()) {
-    for (let offset = 0; ; offset += PAGE) {
-      const jobs = await source.jobs(queue, ['active', 'waiting', 'delayed'], offset, PAGE)
-      if (jobs.length > 0) yield jobs
-      if (jobs.length < PAGE) break
     }
   }
 }

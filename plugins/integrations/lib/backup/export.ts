@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { JobRecord, JobState } from '../../../../kernel/index.ts'
-import type { EventCopies, JobCopies, StreamEnd } from '../../../adapters/lib/store-copy.ts'
+import { ENDED, type EventCopies, type JobCopies, type StreamEnd } from '../../../adapters/lib/store-copy.ts'
 import { STORE_STREAM } from '../../../lib/store-mark.ts'
 import { packageVersion } from '../../../lib/package-version.ts'
 import { createStreamChecksum, EVENTS_PER_READ, sortSnapshots } from './checksum.ts'
@@ -16,11 +16,8 @@ export interface CopyableStore {
 const JOBS_PER_READ = 500
 /** How many streams are read at the same time. */
 const AT_ONCE = 32
-/** Jobs move between these states as time passes, so they are read together. */
-const STATES: readonly (readonly JobState[])[] = [
-  ['active', 'waiting', 'delayed'],
-  ['completed', 'failed', 'cancelled'],
-]
+/** The states of jobs that have not ended. Jobs move between them as time passes, so they are read together. */
+const OPEN: readonly JobState[] = ['active', 'waiting', 'delayed']
 
 /** Yields the lines of an export of everything in a store. No process may write to the store meanwhile. */
 export async function* exportStore({ events, jobs }: CopyableStore): AsyncGenerator<CopyLine, void> {
@@ -47,10 +44,10 @@ export async function* exportStore({ events, jobs }: CopyableStore): AsyncGenera
     }
   }
   for (const queue of queues) {
-    for (const states of STATES) {
-      for await (const job of jobsOf(jobs, queue, states)) {
-        total.jobs++
-        yield { job }
+    for (const states of [OPEN, ENDED]) {
+      for await (const page of pagesOf(jobs, queue, states)) {
+        total.jobs += page.length
+        for (const job of page) yield { job: asStored(job) }
       }
     }
   }
@@ -90,11 +87,23 @@ async function* exportStream(events: EventCopies, begun: NonNullable<BegunStream
   yield { end: { ...end } satisfies StreamEnd, checksum: checksum.end(end) }
 }
 
-/** Yields jobs in these states. A job that ran when its process ended waits again. This does not count as a crash. */
-async function* jobsOf(jobs: JobCopies, queue: string, states: readonly JobState[]): AsyncGenerator<JobRecord, void> {
+/** Yields the open jobs of a queue, in the order in which they run. No process may use the queue. */
+export const openPages = (jobs: JobCopies, queue: string): AsyncGenerator<readonly JobRecord[], void> =>
+  pagesOf(jobs, queue, OPEN)
+
+async function* pagesOf(
+  jobs: JobCopies,
+  queue: string,
+  states: readonly JobState[],
+): AsyncGenerator<readonly JobRecord[], void> {
   for (let offset = 0; ; offset += JOBS_PER_READ) {
     const page = await jobs.jobs(queue, states, offset, JOBS_PER_READ)
-    for (const job of page) yield job.state === 'active' ? { ...job, state: 'waiting' } : job
+    if (page.length > 0) yield page
     if (page.length < JOBS_PER_READ) return
   }
+}
+
+/** A job that ran when its process ended, or when it is copied, waits again. This does not count as a crash. */
+export function asStored(job: JobRecord): JobRecord {
+  return job.state === 'active' ? { ...job, state: 'waiting' } : job
 }

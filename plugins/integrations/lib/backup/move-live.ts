@@ -3,8 +3,9 @@ import { QueueError, type EventStore } from '../../../../kernel/index.ts'
 import { ENDED } from '../../../adapters/lib/store-copy.ts'
 import { writeMark, type StoreMark } from '../../../lib/store-mark.ts'
 import { followChanges, type Changes } from './changes.ts'
-import { copyEndedOf, copySettings, findPages, openPages, storeJobs } from './copy-jobs.ts'
+import { copyEndedOf, copySettings, findPages, storeJobs } from './copy-jobs.ts'
 import { copyQuietStreams, copyStreams } from './copy-streams.ts'
+import { openPages } from './export.ts'
 import { beginMove, type MovedStore } from './move.ts'
 
 /** One side of a move while the application runs. */
@@ -64,6 +65,8 @@ export async function moveLive(
   const mark = (one: StoreMark['state']): StoreMark => ({ state: one, move, other: target.name })
   const ready = (): Promise<unknown> => writeMark(target.port, { state: 'ready', move, other: source.name })
   if (known?.state === 'moved') {
+    // No process uses the target yet, so late jobs can still be copied.
+    await copyOpen(source, target, 0)
     await ready()
     return undefined
   }
@@ -136,10 +139,12 @@ async function copyLast(source: LiveStore, target: LiveStore, changes: Changes, 
 async function copyOpen(source: LiveStore, target: LiveStore, leftAt: number) {
   const recent = new Set<string>()
   let count = 0
-  for await (const jobs of openPages(source.jobs)) {
-    await storeJobs(target.jobs, jobs)
-    count += jobs.length
-    for (const { queue, id, createdAt } of jobs) if (createdAt > leftAt - LATE) recent.add(`${queue}\0${id}`)
+  for (const queue of await source.jobs.queues()) {
+    for await (const jobs of openPages(source.jobs, queue)) {
+      await storeJobs(target.jobs, jobs)
+      count += jobs.length
+      for (const { id, createdAt } of jobs) if (createdAt > leftAt - LATE) recent.add(`${queue}\0${id}`)
+    }
   }
   return { recent, count }
 }
