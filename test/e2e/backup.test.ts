@@ -33,7 +33,7 @@ async function project(name: string, config: object): Promise<string> {
   return cwd
 }
 
-test('the command line moves a store of files to Redis, and refuses stores in use and stores with jobs', async () => {
+test('the command line moves a store of files to Redis, and to the embedded database and back, and refuses stores in use and stores with jobs', async () => {
   const stored = { adapter: 'file', file: { path: join(root, 'data') } }
   const inRedis = { adapter: 'redis', redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false } }
   const [from, to] = [await project('from', stored), await project('to', inRedis)]
@@ -50,6 +50,11 @@ test('the command line moves a store of files to Redis, and refuses stores in us
   const again = await cli(['import', '../from/all.jsonl.gz'], to)
   expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('add --merge') })
   expect(await cliJson(['import', '../from/all.jsonl.gz', '--merge'], to)).toMatchObject({ jobs: 0, kept: { jobs: 1 } })
+
+  const inFolder = `embedded:${join(root, 'database')}`
+  const move = (from: string, to: string) => ['migrate', '--from', from, '--to', to]
+  expect(await cliJson(move(`file:${join(root, 'data')}`, inFolder), to)).toMatchObject({ moved: true, jobs: 1 })
+  expect(await cliJson(move(inFolder, `file:${join(root, 'again')}`), to)).toMatchObject({ moved: true, jobs: 1 })
 
   const running = await createKernel({ config: { ...inRedis, registry: { dirs: [] } } })
   await running.registerWorker({ id: 'greet', handler: () => 'hello' })

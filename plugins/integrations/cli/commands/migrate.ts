@@ -45,7 +45,9 @@ export function migrateCommands(host: Host): Commands {
           await withStore(host, target, async (fresh) => {
             if (live) {
               const onPhase = (phase: LivePhase): void => {
-                if (!output.json) output.line(PHASES[phase](old.name, fresh.name))
+                if (output.json) return
+                output.line(PHASES[phase](old.name, fresh.name))
+                if (phase === 'copying' && fresh.port.capabilities.shared) output.line(waitHint(fresh.name))
               }
               const report = await moveLive(old, fresh, { settle: SETTLE, drain: drainTime, onPhase })
               if (output.json) return output.value({ moved: true, ...report })
@@ -74,8 +76,11 @@ const DRAIN = 60_000
 /** How long processes without workers have to notice that they must stop, in milliseconds. */
 const SETTLE = 1000
 
+/** Files and the embedded database are locked while jobs are copied to them. */
+const waitHint = (to: string): string => `You can start processes that wait for ${to} now.`
+
 const PHASES: Readonly<Record<LivePhase, (from: string, to: string) => string>> = {
-  copying: (from, to) => `Copying from ${from} while it is in use. You can start processes that wait for ${to} now.`,
+  copying: (from) => `Copying from ${from} while it is in use.`,
   draining: (from) => `Processes that use ${from} end their running jobs and leave it.`,
   moved: (from, to) => `${to} is in use. Processes that use ${from} refuse to start.`,
 }
@@ -95,7 +100,7 @@ function placeOf(text: string, cwd: string, config: LoadedConfig): Place {
     postgres: ['prod-postgres', 'postgres', { url: text }],
     postgresql: ['prod-postgres', 'postgres', { url: text }],
     file: ['dev-file', 'file', { path }],
-    embedded: ['embedded', 'pglite', { path }],
+    embedded: ['embedded', 'embedded', { path }],
   }
   const found = scheme !== undefined && Object.hasOwn(sections, scheme) ? sections[scheme] : undefined
   if (!found || !rest) {
@@ -137,7 +142,7 @@ function assertOnlyArguments(): void {
     'POSTGRES_URL',
     'POSTGRES_CONNECTION_STRING',
     'FILE_PATH',
-    'PGLITE_PATH',
+    'EMBEDDED_PATH',
   ]
   const set = names.map((name) => `NUXT_QUEUE_${name}`).filter((name) => process.env[name])
   if (set.length === 0) return
