@@ -25,7 +25,7 @@ export interface SingleJobOptions {
 
 /**
  * The options of `enqueue`. A worker's config may set defaults for all of them except `SingleJobOptions`.
- * Plugins add options by declaration merging, and define them with `kernel.defineJobOption()` or in their own rule.
+ * Plugins add options by declaration merging, and define them with `kernel.defineJobOption()`.
  */
 export interface JobOptions extends SingleJobOptions {
   /** How often the handler may fail before the job fails. Default 1. */
@@ -65,22 +65,17 @@ export interface JobOptions extends SingleJobOptions {
 /** The options that are stored with a job. */
 export type StoredJobOptions = Omit<JobOptions, 'id' | 'delay' | 'priority' | 'ageing' | 'tags' | 'headers'>
 
-/** The position of a job in a flow. The flow plugin sets it, and every adapter stores it. */
+/**
+ * The position of a job in a flow. The flow plugin sets it and adds members by declaration merging. The kernel checks the members below, and
+ * every adapter stores the whole.
+ */
 export interface JobFlow {
   name: string
   step: string
   /** Identifies the emit that caused the step within its run. Absent for the entry. */
   cause?: string
-  /** The number of emits between the entry and this step. Default 0. */
-  depth?: number
-  /** True in a fork whose history contains sub-steps of this job that another run has executed. */
-  forked?: boolean
   /** How the run was started. The entry carries it. */
   start?: FlowStart
-  /** True if the caller chose the id of the run, so that starting it twice counts once. */
-  named?: boolean
-  /** True if the run stays on the version of the flow with which it began, as long as an instance with that version runs. */
-  pin?: boolean
   /**
    * True if the data is larger than `payloadLimit`. The queue then does not hold the data, and the job reads it from the log of its run.
    */

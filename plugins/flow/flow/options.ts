@@ -54,6 +54,16 @@ export interface FlowOptions {
 }
 
 declare module 'nuxt-queue/kernel' {
+  interface JobFlow {
+    /** The number of emits between the entry and this step. Default 0. */
+    depth?: number
+    /** True in a fork whose history contains sub-steps of this job that another run has executed. */
+    forked?: boolean
+    /** True if the caller chose the id of the run, so that starting it twice counts once. */
+    named?: boolean
+    /** True if the run stays on the version of the flow with which it began, as long as an instance with that version runs. */
+    pin?: boolean
+  }
   interface WorkerConfig {
     /** Makes the worker a part of one or more flows. */
     flow?: FlowOptions | readonly FlowOptions[]

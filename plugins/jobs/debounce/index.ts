@@ -12,7 +12,7 @@ import { keyedMutex } from '../../lib/keyed-mutex.ts'
 import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
 import { createWindows } from '../lib/windows.ts'
 import { copyValue } from '../../lib/value.ts'
-import type { Debounce } from './options.ts'
+import { debounceRule, type Debounce } from './options.ts'
 
 /** Ends a window. Later calls are not part of it. */
 const CLOSED = 'debounce.closed'
@@ -28,8 +28,9 @@ export type { Debounce } from './options.ts'
  */
 export default definePlugin({
   name: 'debounce',
-  requires: ['queue', 'events'],
+  requires: ['queue', 'events', 'job-options'],
   setup(kernel) {
+    kernel.declareJobOption('debounce', debounceRule)
     const windows = createWindows(kernel, {
       name: 'debounce',
       opened: 'debounce.opened',

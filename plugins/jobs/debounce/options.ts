@@ -1,4 +1,7 @@
-import type { JobKey } from '../lib/job-key.ts'
+import { isDuration } from '../../../kernel/index.ts'
+import { warnDeprecated } from '../../lib/deprecated.ts'
+import type { JobOptionRule } from '../job-options/index.ts'
+import { isJobKey, type JobKey } from '../lib/job-key.ts'
 
 /** Selects the jobs to hold back, and sets for how long. */
 export interface Debounce {
@@ -19,4 +22,15 @@ declare module 'nuxt-queue/kernel' {
     /** Holds back jobs with the same key until no more arrive. Then one job runs, with the newest data. */
     debounce?: Debounce
   }
+}
+
+export const debounceRule: JobOptionRule = {
+  expected: '{ period, maxWait?, key? }, in milliseconds',
+  test(value) {
+    if (typeof value !== 'object' || value === null) return false
+    const { delay, period = delay, maxWait = 0, key = 'key', ...others } = value as Record<string, unknown>
+    if (delay !== undefined) warnDeprecated('debounce: { delay }', 'debounce: { period }')
+    const isClear = delay === undefined || period === delay
+    return isClear && isDuration(period) && isDuration(maxWait) && isJobKey(key) && Object.keys(others).length === 0
+  },
 }

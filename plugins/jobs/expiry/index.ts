@@ -9,6 +9,7 @@ import {
   type RunContext,
 } from '../../../kernel/index.ts'
 import { expiryOf } from '../lib/expiry.ts'
+import { expiresInRule } from './options.ts'
 
 export type { JobExpiry } from './options.ts'
 
@@ -18,8 +19,9 @@ export type { JobExpiry } from './options.ts'
  */
 export default definePlugin({
   name: 'expiry',
-  requires: ['queue', 'events'],
+  requires: ['queue', 'events', 'job-options'],
   setup(kernel) {
+    kernel.declareJobOption('expiresIn', expiresInRule)
     /** The moments after which jobs that have not begun must not begin. */
     const expiries = new WeakMap<RunContext, number>()
     /** The moments of jobs that are deferred before they have begun. */

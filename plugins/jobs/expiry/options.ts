@@ -1,3 +1,6 @@
+import { isDuration } from '../../../kernel/index.ts'
+import type { JobOptionRule } from '../job-options/index.ts'
+
 /** How long a job may wait. */
 export interface JobExpiry {
   /**
@@ -9,4 +12,9 @@ export interface JobExpiry {
 
 declare module 'nuxt-queue/kernel' {
   interface JobOptions extends JobExpiry {}
+}
+
+export const expiresInRule: JobOptionRule = {
+  expected: 'milliseconds, a number above 0 and up to a thousand years',
+  test: (value) => isDuration(value) && value !== 0,
 }

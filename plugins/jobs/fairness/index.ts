@@ -3,6 +3,7 @@ import { checkText, definePlugin, invalid, QueueError, type EnqueuePayload } fro
 import { keyShape } from '../../lib/rate-limit.ts'
 import { workerOption } from '../../lib/worker-option.ts'
 import { isFairPriority, MAX_FAIR_PRIORITY, MAX_WEIGHT, MIN_WEIGHT } from '../../lib/fair-options.ts'
+import { fairKeyRule, fairWeightRule } from './options.ts'
 
 export type { Fairness } from './options.ts'
 
@@ -14,7 +15,7 @@ const weights = z.record(z.string(), z.number().min(MIN_WEIGHT).max(MAX_WEIGHT))
  */
 export default definePlugin({
   name: 'fairness',
-  requires: ['queue'],
+  requires: ['queue', 'job-options'],
   workerOptions: {
     fairKey: workerOption('fairKey', keyShape),
     fairness: workerOption('fairness', z.strictObject({ weights: weights.optional() })),
@@ -38,6 +39,8 @@ export default definePlugin({
       throw invalid(`Option "priority" of job "${name}"`, range, priority)
     }
 
+    kernel.declareJobOption('fairKey', fairKeyRule)
+    kernel.declareJobOption('fairWeight', fairWeightRule)
     kernel.defineWorkerOption('fairKey', assertSupported)
     kernel.hook(
       'enqueue',

@@ -1,3 +1,6 @@
+import { EXPECTED, isText } from '../../../kernel/index.ts'
+import { isWeight, MAX_WEIGHT, MIN_WEIGHT } from '../../lib/fair-options.ts'
+import type { JobOptionRule } from '../job-options/index.ts'
 import type { JobKey } from '../lib/job-key.ts'
 
 /** How the keys of a worker take turns. */
@@ -28,4 +31,13 @@ declare module 'nuxt-queue/kernel' {
     /** How the keys of `fairKey` take turns. */
     fairness?: Fairness
   }
+}
+
+/** `fairKey` of a worker is an option of its own, because it may be a function. */
+export const fairKeyRule: JobOptionRule = { expected: EXPECTED.text, test: (value) => isText(value), worker: false }
+
+export const fairWeightRule: JobOptionRule = {
+  expected: `a number from ${MIN_WEIGHT} to ${MAX_WEIGHT}`,
+  test: isWeight,
+  worker: false,
 }

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { checkText, invalid, QueueError, shown, type PluginKernel } from '../../../kernel/index.ts'
 import { isStandardSchema } from '../../lib/worker-option.ts'
-import { isJobOption } from './rules.ts'
+import type { JobOptionRule, JobOptionRules } from './rules.ts'
 
 /** The additional sources of a job option that a plugin defines, besides `enqueue`. */
 export interface JobOptionSources {
@@ -15,9 +15,21 @@ export interface JobOptionInfo extends Required<JobOptionSources> {
   schema: StandardSchemaV1
 }
 
-/** Holds the job options that plugins and applications define. */
-export function createCustomOptions(kernel: PluginKernel, onDefine: () => void) {
+/** Adds job options: the rules of plugins of this package, and the schemas of other plugins and of applications. */
+export function createCustomOptions(kernel: PluginKernel, rules: JobOptionRules, onDefine: () => void) {
   const defined = new Map<string, JobOptionInfo>()
+
+  function assertFree(name: string): void {
+    if (!rules.has(name) && !defined.has(name)) return
+    throw new QueueError('OPTION_INVALID', `A job option "${name}" already exists. Choose another name.`)
+  }
+
+  function declare(name: string, rule: JobOptionRule): void {
+    assertFree(name)
+    if (rule.worker !== false) kernel.defineWorkerOption(name, rules.checkOfWorker(name))
+    rules.add(name, rule)
+    onDefine()
+  }
 
   function define(
     name: string,
@@ -28,9 +40,7 @@ export function createCustomOptions(kernel: PluginKernel, onDefine: () => void) 
     if (!isStandardSchema(schema)) {
       throw invalid(`The schema of job option "${name}"`, 'a Standard Schema, such as one of Zod', schema)
     }
-    if (isJobOption(name) || defined.has(name)) {
-      throw new QueueError('OPTION_INVALID', `A job option "${name}" already exists. Choose another name.`)
-    }
+    assertFree(name)
     if (worker) kernel.defineWorkerOption(name, (value, { id }) => void read(name, value, `worker "${id}"`))
     defined.set(name, { schema, worker, http })
     onDefine()
@@ -59,5 +69,5 @@ export function createCustomOptions(kernel: PluginKernel, onDefine: () => void) 
     return Object.fromEntries(found.map(([name, value]) => [name, read(name, value, owner)]))
   }
 
-  return { define, readAll, defined: defined as ReadonlyMap<string, JobOptionInfo> }
+  return { declare, define, readAll, defined: defined as ReadonlyMap<string, JobOptionInfo> }
 }

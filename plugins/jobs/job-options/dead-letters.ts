@@ -14,7 +14,7 @@ import {
   type SerializedError,
   type StoredJobOptions,
 } from '../../../kernel/index.ts'
-import { checkJobOptions, isJobOption } from './rules.ts'
+import type { JobOptionRules } from './rules.ts'
 
 /** The data of a dead letter: a copy of a job that has failed permanently. */
 export interface DeadLetter {
@@ -68,7 +68,7 @@ export function letterOf(
   }
 }
 
-export function createRedrive(kernel: Kernel) {
+export function createRedrive(kernel: Kernel, rules: JobOptionRules) {
   /** Stores the job first, under an id derived from the letter, so that a repeated call stores no second job. */
   async function move({ id, queue, name }: JobRecord, letter: DeadLetter): Promise<Redriven> {
     const { data, options = {}, priority = 0, tags, headers } = letter
@@ -111,7 +111,7 @@ export function createRedrive(kernel: Kernel) {
       for (const job of page) {
         const letter = job.data
         if (moved.length >= limit) break
-        if (isLetter(letter) && !fresh.has(letter.id) && filter({ ...letter, name: job.name })) {
+        if (isLetter(letter, rules) && !fresh.has(letter.id) && filter({ ...letter, name: job.name })) {
           const one = await move(job, letter)
           fresh.add(one.job.id)
           moved.push(one)
@@ -125,7 +125,7 @@ export function createRedrive(kernel: Kernel) {
     redrive,
     /** Moves one dead letter back. Returns `undefined` for a job that is not a dead letter. */
     redriveLetter: async (job: JobRecord): Promise<Redriven | undefined> =>
-      isLetter(job.data) ? move(job, job.data) : undefined,
+      isLetter(job.data, rules) ? move(job, job.data) : undefined,
   }
 }
 
@@ -135,17 +135,18 @@ function digest(id: string): string {
 }
 
 /** Whether a dead letter can be moved back. Any caller may have enqueued such a job, so the letter must not name a queue of plugins. */
-function isLetter(value: unknown): value is DeadLetter {
+function isLetter(value: unknown, rules: JobOptionRules): value is DeadLetter {
   if (typeof value !== 'object' || value === null) return false
-  const { queue, id, error, flow, options, priority, headers = {} } = value as Partial<DeadLetter>
+  const { queue, id, error, flow, options, priority = 0, headers = {} } = value as Partial<DeadLetter>
   const named = isText(queue) && isText(id, MAX_COMPOSED_BYTES) && !isReserved('queue', queue)
-  return named && typeof error === 'object' && flow === undefined && areOptions(options, priority) && isHeaders(headers)
+  const isSound = isPriority(priority) && areOptions(options, rules) && isHeaders(headers)
+  return named && typeof error === 'object' && flow === undefined && isSound
 }
 
-function areOptions(options: unknown = {}, priority: unknown = 0): boolean {
-  if (!isPriority(priority) || typeof options !== 'object' || options === null) return false
+function areOptions(options: unknown = {}, rules: JobOptionRules): boolean {
+  if (typeof options !== 'object' || options === null) return false
   try {
-    checkJobOptions(Object.fromEntries(Object.entries(options).filter(([key]) => isJobOption(key))), 'a dead letter')
+    rules.check(Object.fromEntries(Object.entries(options).filter(([key]) => rules.has(key))), 'a dead letter')
     return true
   } catch {
     return false

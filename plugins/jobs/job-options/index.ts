@@ -16,10 +16,11 @@ import { storedEnd } from '../../lib/stored-end.ts'
 import { aged } from './ageing.ts'
 import { createCustomOptions, type JobOptionInfo, type JobOptionSources } from './custom-options.ts'
 import { createRedrive, letterOf, type Redriven, type RedriveOptions } from './dead-letters.ts'
-import { checkJobOptions, jobOptionOf, STORED_OPTIONS, WORKER_OPTIONS } from './rules.ts'
+import { createRules, type JobOptionRule } from './rules.ts'
 
 export type { JobOptionInfo, JobOptionSources } from './custom-options.ts'
 export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
+export type { JobOptionRule } from './rules.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {
@@ -51,6 +52,14 @@ declare module 'nuxt-queue/kernel' {
     readonly customJobOptions: ReadonlyMap<string, JobOptionInfo>
   }
   interface PluginKernel {
+    /**
+     * Adds a job option of a plugin of this package, as `defineJobOption` does for other plugins, but with a rule instead of a schema.
+     *
+     * @throws QueueError `OPTION_INVALID` if an option with that name exists
+     */
+    declareJobOption(name: string, rule: JobOptionRule): void
+    /** The names of the job options that have a rule: those of this package. */
+    readonly jobOptionNames: readonly string[]
     /** Moves one dead letter back. Repeated calls move it once. Returns `undefined` for a job that is not a dead letter. */
     redriveLetter(job: JobRecord): Promise<Redriven | undefined>
   }
@@ -58,6 +67,8 @@ declare module 'nuxt-queue/kernel' {
 
 /** The options in `config.jobs`. */
 const GENERAL_OPTIONS = ['attempts', 'backoff', 'timeout', 'priority', 'ageing']
+
+const OWN_RULES = createRules()
 
 interface Defaults {
   options: StoredJobOptions
@@ -70,20 +81,21 @@ interface Defaults {
 export default definePlugin({
   name: 'job-options',
   enforce: 'pre',
-  workerOptions: Object.fromEntries(WORKER_OPTIONS.map((key) => [key, jobOptionOf(key)])),
+  workerOptions: Object.fromEntries(OWN_RULES.ofWorkers.map((key) => [key, OWN_RULES.checkOfWorker(key)])),
   setup(kernel) {
+    const rules = createRules()
     let perWorker = new WeakMap<WorkerDefinition, Defaults>()
-    const custom = createCustomOptions(kernel, () => {
+    const custom = createCustomOptions(kernel, rules, () => {
       perWorker = new WeakMap()
     })
     checkKeys('Config "jobs"', kernel.config.jobs, GENERAL_OPTIONS)
-    checkJobOptions(kernel.config.jobs, 'config "jobs"')
+    rules.check(kernel.config.jobs, 'config "jobs"')
     const { priority, ageing, ...general } = kernel.config.jobs
     const unknown: Defaults = { options: Object.freeze(general), priority: priority ?? 0, ageing, tags: undefined }
 
     function defaultsOf(worker: WorkerDefinition): Defaults {
       const own = {
-        ...pick(worker.worker, WORKER_OPTIONS),
+        ...pick(worker.worker, rules.ofWorkers),
         ...custom.readAll(worker.worker, `worker "${worker.id}"`, 'worker'),
       }
       const { priority = 0, ageing, tags, backoff, ...others } = merge(kernel.config.jobs, own)
@@ -114,9 +126,9 @@ export default definePlugin({
       job.priority = defaults.priority
       for (const _any in options) {
         const owner = `job "${job.name}"`
-        checkJobOptions(options, owner, custom.defined)
+        rules.check(options, owner, custom.defined)
         job.options = merge(defaults.options, {
-          ...pick(options, STORED_OPTIONS),
+          ...pick(options, rules.stored),
           ...custom.readAll(options, owner, 'job'),
         })
         job.priority = options.priority ?? defaults.priority
@@ -129,9 +141,9 @@ export default definePlugin({
       return next()
     })
 
-    const { redrive, redriveLetter } = createRedrive(kernel)
+    const { redrive, redriveLetter } = createRedrive(kernel, rules)
     kernel.extend({ redrive, defineJobOption: custom.define, customJobOptions: custom.defined })
-    kernel.share({ redriveLetter })
+    kernel.share({ redriveLetter, declareJobOption: custom.declare, jobOptionNames: rules.names })
     kernel.hook('dispatch', refuseCrashed, { when: ({ job }) => job.crashes >= kernel.config.maxCrashes })
 
     /** Fails a job that keeps killing its worker. Such a job does not use up attempts and would run forever. */

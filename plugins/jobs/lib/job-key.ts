@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto'
-import { checkText, QueueError, type EnqueuePayload, type JobDraft } from '../../../kernel/index.ts'
+import { checkText, isText, QueueError, type EnqueuePayload, type JobDraft } from '../../../kernel/index.ts'
 
 /** Jobs with the same key belong together: a string, or a function in a worker's config that returns a string for the data of a job. */
 export type JobKey = string | ((data: never) => string)
+
+/** Whether a value of the option `key` is valid. */
+export function isJobKey(value: unknown): boolean {
+  return value === '' || isText(value) || typeof value === 'function'
+}
 
 type Option = 'debounce' | 'throttle' | 'unique'
 

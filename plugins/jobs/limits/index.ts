@@ -17,6 +17,7 @@ import { checkKeysOf, demandsOf, type MetLimit, type PermitDemand, type StartDem
 import { limitsShape } from './limits-shape.ts'
 import { hasKeys, keysOf } from './keys.ts'
 import { holdPausedKeys } from './paused-jobs.ts'
+import { limitKeyRule } from './options.ts'
 import { createPermits, RECHECK_DELAY } from './permits.ts'
 
 export type { SharedConcurrency, WorkerLimit } from './options.ts'
@@ -33,7 +34,7 @@ const checkRateLimit = workerOption('rateLimit', keyedRateLimitShape)
 /** Enforces `limits`, `concurrencyKey` and `rateLimit` across all instances, through the `limits` port. */
 export default definePlugin({
   name: 'limits',
-  requires: ['limits', 'queue'],
+  requires: ['limits', 'queue', 'job-options'],
   options: z.strictObject({
     /**
      * Milliseconds after which the permit of a dead process lapses. It is renewed as long as its job runs.
@@ -52,6 +53,8 @@ export default definePlugin({
     singleton: workerOption('singleton', z.boolean()),
   },
   setup(kernel, { placeTtl = kernel.port('queue').lease ?? RECHECK_DELAY }) {
+    kernel.declareJobOption('concurrencyKey', limitKeyRule)
+    kernel.declareJobOption('rateLimitKey', limitKeyRule)
     const permits = createPermits(kernel, placeTtl)
     /** The limit that an attempt has reached, or the paused key of its job. `explain` reports it. */
     const met = new WeakMap<RunContext, MetLimit | { pausedKey: string }>()

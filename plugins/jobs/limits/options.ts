@@ -1,4 +1,6 @@
+import { EXPECTED, isText } from '../../../kernel/index.ts'
 import type { RateLimitOption } from '../../lib/rate-limit.ts'
+import type { JobOptionRule } from '../job-options/index.ts'
 import type { JobKey } from '../lib/job-key.ts'
 
 /** How workers share the limits of a key. */
@@ -62,3 +64,6 @@ declare module 'nuxt-queue/kernel' {
     limits?: readonly WorkerLimit[]
   }
 }
+
+/** The rule of `concurrencyKey` and of `rateLimitKey`. */
+export const limitKeyRule: JobOptionRule = { expected: EXPECTED.text, test: (value) => isText(value), worker: false }

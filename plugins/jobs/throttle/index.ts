@@ -1,6 +1,7 @@
 import { definePlugin, type DispatchPayload, type EnqueuePayload, type Next } from '../../../kernel/index.ts'
 import { keyedMutex } from '../../lib/keyed-mutex.ts'
 import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
+import { throttleRule } from './options.ts'
 
 const PERIODS = '_throttle'
 const PERIOD_ENDS = '_throttle/period'
@@ -22,8 +23,9 @@ interface Taker {
  */
 export default definePlugin({
   name: 'throttle',
-  requires: ['queue'],
+  requires: ['queue', 'job-options'],
   async setup(kernel) {
+    kernel.declareJobOption('throttle', throttleRule)
     /** How many positions this process has tried, so that concurrent calls try different positions. */
     const tried = new Map<string, number>()
 

@@ -14,6 +14,7 @@ import { storedEnd } from '../../lib/stored-end.ts'
 import { copyValue } from '../../lib/value.ts'
 import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
 import { createWindows } from '../lib/windows.ts'
+import { uniqueRule } from './options.ts'
 
 export type { Unique } from './options.ts'
 
@@ -28,8 +29,9 @@ const STATES: readonly JobState[] = ['waiting', 'delayed', 'active']
  */
 export default definePlugin({
   name: 'unique',
-  requires: ['queue', 'events'],
+  requires: ['queue', 'events', 'job-options'],
   setup(kernel) {
+    kernel.declareJobOption('unique', uniqueRule)
     const windows = createWindows(kernel, { name: 'unique', opened: 'unique.opened', closed: 'unique.closed' })
     const runExclusive = keyedMutex()
 

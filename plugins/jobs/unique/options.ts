@@ -1,5 +1,8 @@
-import type { JobState } from '../../../kernel/index.ts'
-import type { JobKey } from '../lib/job-key.ts'
+import { isDuration, type JobState } from '../../../kernel/index.ts'
+import type { JobOptionRule } from '../job-options/index.ts'
+import { isJobKey, type JobKey } from '../lib/job-key.ts'
+
+const JOB_STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']
 
 /** Selects the jobs of which there is one at a time. */
 export interface Unique {
@@ -20,4 +23,18 @@ declare module 'nuxt-queue/kernel' {
     /** Stores no second job with the same key while the first one waits or runs. `enqueue` then returns the first one. */
     unique?: Unique
   }
+}
+
+export const uniqueRule: JobOptionRule = {
+  expected: '{ key?, for?, states?, replace? }, with a list of states, and replace a list of "data" and "delay"',
+  test(value) {
+    if (typeof value !== 'object' || value === null) return false
+    const { key = 'key', for: window = 1, states = [], replace = [], ...others } = value as Record<string, unknown>
+    const isSound = isJobKey(key) && isDuration(window) && window > 0 && Object.keys(others).length === 0
+    return isSound && isListOf(states, JOB_STATES) && isListOf(replace, ['data', 'delay'])
+  },
+}
+
+function isListOf(list: unknown, known: readonly string[]): boolean {
+  return Array.isArray(list) && list.every((one: unknown) => known.includes(one as string))
 }
