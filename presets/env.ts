@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { distance, QueueError } from '../kernel/index.ts'
-import { CHILD_VARIABLES, PREFIX } from '../plugins/runtimes/lib/child-process/variables.ts'
+import { CHILD_VARIABLES, VARIABLE_PREFIX } from '../plugins/runtimes/lib/child-process/variables.ts'
 
 /** The known settings. */
 export interface Settings {
@@ -30,8 +30,8 @@ export function configFromEnv(
 ): Record<string, unknown> {
   const config: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(env)) {
-    if (!name.startsWith(PREFIX) || value === undefined || value === '' || CHILD_VARIABLES.has(name)) continue
-    const words = name.slice(PREFIX.length).toLowerCase().split('_')
+    if (!name.startsWith(VARIABLE_PREFIX) || value === undefined || value === '' || CHILD_VARIABLES.has(name)) continue
+    const words = name.slice(VARIABLE_PREFIX.length).toLowerCase().split('_')
     const path = pathOf(words, sections)
     if (settings && !isSetting(name, path[0]!, settings.keys)) continue
     setPath(config, path, read(value, path, settings?.schemas.get(path[0]!)))

@@ -76,6 +76,16 @@ const PLUGINS =
 
 const plugins = pluginFolders()
 
+/**
+ * Names that several files export with the same meaning: parts that Redis and PostgreSQL both have, suites for queues and for event stores,
+ * and the types of the HTTP API that its client declares again, because it runs in browsers. The client, the command line and the kernel each
+ * publish options to subscribe or a timeline. Any other name has one meaning.
+ */
+const SAME_NAMES =
+  'AuditQuery LogLevel Problem REST StatsPoint StatsQuery SubscribeOptions Timeline USE_CTIDS USE_INDEXES after createAppender createConsumer createForgetter createJobFinder createSubscribers diagnoseServer encodeQueue hostileTests neighbourTests'.split(
+    ' ',
+  )
+
 /** Programs, which may build kernels. */
 const COMMANDS = /^plugins\/integrations\/cli\/(?:bin|.*client|dev)\.ts$/
 
@@ -212,6 +222,17 @@ describe('layout', () => {
     )
     expect(keeping.length).toBeGreaterThan(5)
     expect(keeping.filter(({ text }) => !text.includes('declareStreams')).map(({ path }) => path)).toEqual([])
+  })
+
+  it('gives each exported name one meaning', () => {
+    const exported = shipped
+      .filter(({ path }) => !path.includes('/app/'))
+      .flatMap(({ text }) => {
+        const names = text.matchAll(/^export (?:async )?(?:function\*?|const|class|interface|type) (\w+)/gm)
+        return [...new Set([...names].map(([, name]) => name!))]
+      })
+    const repeated = new Set(exported.filter((name, index) => exported.indexOf(name) !== index))
+    expect([...repeated].toSorted()).toEqual(SAME_NAMES)
   })
 
   it('uses standard terms', () => {

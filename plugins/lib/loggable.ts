@@ -7,20 +7,20 @@ const MAX_MEMBERS = 100
 const MAX_DEPTH = 8
 
 /** A log entry. `meta` is the value that the handler passed, which may not be serializable. */
-export interface Entry {
+export interface LogEntry {
   message: string
   meta: unknown
 }
 
 /** Returns a log entry for the arguments of a logger call. An error passed as the message also becomes the meta. */
-export function toEntry(given: unknown, meta?: unknown): Entry {
+export function toLogEntry(given: unknown, meta?: unknown): LogEntry {
   if (typeof given === 'string') return { message: given, meta }
   const value = isError(given) ? toError(given).message : describeValue(given)
   return { message: value, meta: isError(given) ? { error: toLoggable(given), ...spread(meta) } : meta }
 }
 
 /** Returns a log entry that can always be serialized, whatever `meta` holds. */
-export function toLoggableEntry(message: string, meta: unknown): Entry {
+export function toLoggableEntry(message: string, meta: unknown): LogEntry {
   return { message: cutText(message, MAX_TEXT), meta: meta === undefined ? undefined : toLoggable(meta) }
 }
 

@@ -20,7 +20,7 @@ interface StartByHand {
   at: number
 }
 
-export type Decision<T> =
+export type OperatorDecision<T> =
   | { verb: 'saved'; saved: T }
   | { verb: 'removed' | 'paused' | 'resumed' }
   | ({ verb: 'started' } & StartByHand)
@@ -38,7 +38,7 @@ export interface SharedDecisions<T> {
    *
    * @param everywhere true to resolve only once `recent` of every instance knows it
    */
-  decide(name: string, decision: Decision<T>, everywhere?: boolean): Promise<void>
+  decide(name: string, decision: OperatorDecision<T>, everywhere?: boolean): Promise<void>
 }
 
 /** How many manual starts are kept for each name. */

@@ -12,7 +12,7 @@ interface SecretKey {
 export type StandardKey = SecretKey | { version: 'v1a'; publicKey: KeyObject }
 
 /** Parses a secret or public key in the format of Standard Webhooks. Returns `undefined` for any other text. */
-export function keyOf(text: string): StandardKey | undefined {
+export function parseStandardKey(text: string): StandardKey | undefined {
   const [, prefix, base64 = ''] = /^(whsec_|whpk_)?([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? []
   const bytes = Buffer.from(base64, 'base64')
   if (bytes.length === 0) return undefined
@@ -60,7 +60,7 @@ export function signatureHeaders(
 ): Record<`webhook-${'id' | 'timestamp' | 'signature'}`, string> {
   const timestamp = String(Math.floor(now / 1000))
   const message = messageOf(id, timestamp, rawBody)
-  const keys = secrets.map(keyOf).filter((key) => key?.version === 'v1')
+  const keys = secrets.map(parseStandardKey).filter((key) => key?.version === 'v1')
   const signatures = keys.map((key) => `v1,${digest(key, message).toString('base64')}`)
   return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures.join(' ') }
 }

@@ -4,7 +4,7 @@ import { checkStepOptions, tryStep, type StepAttempt, type StepOptions } from '.
 import type { PauseState } from './suspension.ts'
 
 /** Default of `grace`, in milliseconds. */
-export const GRACE = 500
+export const DEFAULT_STEP_GRACE = 500
 
 /** A failure in its recorded form. */
 export type StepFailure = SerializedError & { retryable?: false }

@@ -5,7 +5,7 @@ import type { ChaosOptions, ChaosTest } from './types.ts'
 const OPTIONS = ['seed', 'runs', 'schedule', 'faults', 'maxFaults', 'processes', 'limit']
 
 /** @throws TypeError that says what was expected */
-export function checkOptions(test: ChaosTest, options: ChaosOptions): void {
+export function checkChaosOptions(test: ChaosTest, options: ChaosOptions): void {
   if (typeof test !== 'function') {
     throw new TypeError(
       `chaos() expects a function that returns the scenario of a run as its first argument; got ${typeof test}.`,

@@ -6,15 +6,15 @@ export interface ConsumingProcess {
   /** False while it is dead, starting or stalled. */
   readonly isAvailable: boolean
   /** The jobs that it has claimed. */
-  readonly claims: Set<Claim>
+  readonly claims: Set<VirtualClaim>
   /** How far its clock is behind, in milliseconds. */
   readonly behind: number
   /** Runs a claimed job and resolves with its settlement, once the settlement has reached the store. */
-  handle(claim: Claim, processor: Processor): Promise<void>
+  handle(claim: VirtualClaim, processor: Processor): Promise<void>
 }
 
 /** A job that a process has claimed. */
-export interface Claim {
+export interface VirtualClaim {
   readonly record: Readonly<JobRecord>
   readonly lease: Lease
   /** Called when the process learns that the job belongs to another claim now. */
@@ -96,7 +96,7 @@ export function createConsumers(clock: Clock, openQueue: OpenConsumer): Consumer
       if (isEarly) clock.setTimeout(() => resolve(settlement), process.behind)
       else resolve(settlement)
     }
-    const claim: Claim = {
+    const claim: VirtualClaim = {
       record,
       lease: {
         onLost: (callback) => void claim.lost.push(callback),

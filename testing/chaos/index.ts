@@ -1,10 +1,10 @@
 import { didYouMean } from '../../kernel/index.ts'
 import { seeded } from '../conformance/random.ts'
 import { toMilliseconds } from '../virtual-clock.ts'
-import { checkOptions } from './check-options.ts'
+import { checkChaosOptions } from './check-options.ts'
 import { FAULT_KINDS, generateSchedule } from './generate.ts'
 import { printTest, printTrace } from './print.ts'
-import { fingerprintOf, runOnce, type RunResult } from './run.ts'
+import { hashOf, runOnce, type ScenarioResult } from './run.ts'
 import { shrinkSchedule } from './shrink.ts'
 import type { ChaosError, ChaosFault, ChaosOptions, ChaosReport, ChaosTest } from './types.ts'
 
@@ -30,13 +30,13 @@ const SIX_HOURS = 6 * 3_600_000
  * }), { seed: 1, runs: 500 })
  */
 export async function chaos(test: ChaosTest, options: ChaosOptions = {}): Promise<ChaosReport> {
-  checkOptions(test, options)
+  checkChaosOptions(test, options)
   const { seed = 1, runs = 100, faults: kinds = FAULT_KINDS, maxFaults = 5, processes = 2 } = options
   const limit = toMilliseconds(options.limit ?? SIX_HOURS)
   const fingerprints: string[] = []
   let faults = 0
 
-  const play = (schedule: readonly ChaosFault[], most: number): Promise<RunResult> =>
+  const play = (schedule: readonly ChaosFault[], most: number): Promise<ScenarioResult> =>
     runOnce(test, { schedule, processes, limit: most })
 
   const undisturbed = await play([], UNDISTURBED_LIMIT)
@@ -65,9 +65,9 @@ export async function chaos(test: ChaosTest, options: ChaosOptions = {}): Promis
     faults += result.fired.size
     fingerprints.push(result.fingerprint)
   }
-  return { runs, faults, points: [...points.keys()], fingerprint: fingerprintOf(fingerprints) }
+  return { runs, faults, points: [...points.keys()], fingerprint: hashOf(fingerprints) }
 
-  async function shrunk(failed: RunResult, schedule: readonly ChaosFault[], run: number): Promise<ChaosError> {
+  async function shrunk(failed: ScenarioResult, schedule: readonly ChaosFault[], run: number): Promise<ChaosError> {
     let last = failed
     const smallest = await shrinkSchedule(schedule, async (candidate) => {
       const result = await play(candidate, most)
@@ -82,7 +82,7 @@ export async function chaos(test: ChaosTest, options: ChaosOptions = {}): Promis
   }
 
   function describeFailure(
-    { failure, trace }: RunResult,
+    { failure, trace }: ScenarioResult,
     what: string,
     schedule: readonly ChaosFault[],
     found: { seed: number; run: number; tries: string; isRepeatable: boolean } | undefined,
@@ -102,7 +102,7 @@ export async function chaos(test: ChaosTest, options: ChaosOptions = {}): Promis
 }
 
 /** @throws ChaosError if the run reaches a point of the schedule not once, because the test would pass without its fault */
-function assertReached(schedule: readonly ChaosFault[], { passages }: RunResult): void {
+function assertReached(schedule: readonly ChaosFault[], { passages }: ScenarioResult): void {
   const points = schedule.flatMap((fault) => (fault.fault === 'skew' || passages.has(fault.at) ? [] : [fault.at]))
   if (points.length === 0) return
   const lines = points.map((point) => `- "${point}"${didYouMean(point, [...passages.keys()])}`)

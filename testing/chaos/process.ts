@@ -2,7 +2,7 @@ import { createKernel, definePlugin, QueueError } from '../../kernel/index.ts'
 import type { Clock, Kernel, MaybePromise, Processor, Reporter, Settlement } from '../../kernel/index.ts'
 import { createWorkerManager } from '../../plugins/adapters/lib/worker-manager.ts'
 import { whenOf, type Faults, type PointFault } from './faults.ts'
-import type { Claim, ConsumingProcess } from './consumers.ts'
+import type { VirtualClaim, ConsumingProcess } from './consumers.ts'
 import { wrapEvents, wrapLimits, wrapQueue, type PortCalls } from './ports.ts'
 import { chaosPreset } from './preset.ts'
 import { LEASE, type ChaosStore } from './store.ts'
@@ -40,7 +40,7 @@ const never = (): Promise<never> => new Promise(() => {})
  *                  duplicate └─┘ stalled
  */
 export class SimulatedProcess implements ConsumingProcess {
-  readonly claims = new Set<Claim>()
+  readonly claims = new Set<VirtualClaim>()
   readonly name: string
   readonly behind: number
   kernel!: Kernel
@@ -141,7 +141,7 @@ export class SimulatedProcess implements ConsumingProcess {
     return result as T
   }
 
-  async handle(claim: Claim, processor: Processor): Promise<void> {
+  async handle(claim: VirtualClaim, processor: Processor): Promise<void> {
     const { name } = claim.record
     await this.call(`claim ${name}`, () => {}, { mode: 'patient' })
     const settlement = await processor(claim.record, claim.lease)

@@ -31,7 +31,7 @@ interface RunFailure {
   error: Error
 }
 
-export interface RunResult {
+export interface ScenarioResult {
   failure: RunFailure | undefined
   trace: readonly TraceEntry[]
   passages: ReadonlyMap<string, number>
@@ -42,7 +42,7 @@ export interface RunResult {
 }
 
 /** Runs a scenario once with the faults of a schedule. The same schedule leads to the same result. */
-export async function runOnce(test: ChaosTest, options: RunOptions): Promise<RunResult> {
+export async function runOnce(test: ChaosTest, options: RunOptions): Promise<ScenarioResult> {
   const { random } = Math
   // Everything in this package that is random, such as jitter, repeats in each run.
   Math.random = seeded(1)
@@ -53,7 +53,7 @@ export async function runOnce(test: ChaosTest, options: RunOptions): Promise<Run
   }
 }
 
-async function run(test: ChaosTest, { schedule, processes: count, limit }: RunOptions): Promise<RunResult> {
+async function run(test: ChaosTest, { schedule, processes: count, limit }: RunOptions): Promise<ScenarioResult> {
   const clock = createVirtualClock()
   const began = clock.now()
   const faults = createFaults(schedule, clock.now)
@@ -234,7 +234,7 @@ async function run(test: ChaosTest, { schedule, processes: count, limit }: RunOp
   } finally {
     await finish(isOver ? [...processes.values()] : [client])
   }
-  return { failure: failed, ...faults, duration, fingerprint: fingerprintOf(faults.trace) }
+  return { failure: failed, ...faults, duration, fingerprint: hashOf(faults.trace) }
 
   /** Closes what can be closed: a process whose handlers will never settle is left to the garbage collector. */
   async function finish(closing: readonly SimulatedProcess[]): Promise<void> {
@@ -247,6 +247,6 @@ function failure(kind: RunFailure['kind'], thrown: unknown): RunFailure {
   return { kind, error: thrown instanceof Error ? thrown : new Error(String(thrown)) }
 }
 
-export function fingerprintOf(values: unknown): string {
+export function hashOf(values: unknown): string {
   return createHash('sha256').update(JSON.stringify(values)).digest('hex').slice(0, 16)
 }

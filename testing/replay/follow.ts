@@ -18,7 +18,10 @@ interface FollowOptions {
 const never = (): Promise<never> => new Promise(() => {})
 
 /** Compares what a handler does with what the log says. */
-export function follow({ job, compareResults }: FollowOptions, finish: (difference: Difference | undefined) => void) {
+export function createReplayFollower(
+  { job, compareResults }: FollowOptions,
+  finish: (difference: Difference | undefined) => void,
+) {
   const requested = new Set<string>()
   const times = new Map<string, number>()
   const { end: recordedEnd } = job

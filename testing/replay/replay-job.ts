@@ -8,7 +8,7 @@ import { createWorkerManager } from '../../plugins/adapters/lib/worker-manager.t
 import { chaosPreset } from '../chaos/preset.ts'
 import type { TestWorker } from '../test-kernel.ts'
 import { createVirtualClock } from '../virtual-clock.ts'
-import { follow, type Difference } from './follow.ts'
+import { createReplayFollower, type Difference } from './follow.ts'
 import type { RecordedJob } from './recorded.ts'
 
 export interface ReplayJobOptions {
@@ -36,7 +36,7 @@ export async function replayJob(options: ReplayJobOptions): Promise<Difference |
   const known = events.filter(({ seq }) => job.end === undefined || seq < job.end.seq)
   const clock = createVirtualClock(events.at(-1)!.ts)
   const done = Promise.withResolvers<Difference | undefined>()
-  const follower = follow(options, (difference) => {
+  const follower = createReplayFollower(options, (difference) => {
     pause()
     done.resolve(difference)
   })

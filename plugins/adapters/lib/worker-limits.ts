@@ -162,4 +162,4 @@ export function createWorkerLimits(
     },
   }
 }
-export type WorkerLimits = ReturnType<typeof createWorkerLimits>
+export type WorkerSlots = ReturnType<typeof createWorkerLimits>

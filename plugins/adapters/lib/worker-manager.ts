@@ -1,5 +1,5 @@
 import type { MaybePromise, Processor, RegisteredWorker, WorkerManager } from '../../../kernel/index.ts'
-import { createWorkerLimits, type WorkerLimits, type WorkerLimitsOptions } from './worker-limits.ts'
+import { createWorkerLimits, type WorkerSlots, type WorkerLimitsOptions } from './worker-limits.ts'
 
 /** The part of a `WorkerManager` that each adapter implements: one consumer of one queue. */
 export interface Consumer {
@@ -13,7 +13,7 @@ export type OpenConsumer = (queue: string, processor: Processor, concurrency: nu
 interface Opened {
   consumer: Promise<Consumer>
   workers: Map<string, RegisteredWorker>
-  limits: WorkerLimits
+  limits: WorkerSlots
 }
 
 /**

@@ -1,6 +1,6 @@
 import { QueueError, toError, tryUseRunContext, type JobDraft, type Kernel } from '../../../kernel/index.ts'
-import type { PayloadCodec, Place, Reader } from '../../lib/payloads/codec.ts'
-import { decrypt, encrypt, keyIdOf, PREFIX } from './cipher.ts'
+import type { PayloadCodec, PayloadPlace, Reader } from '../../lib/payloads/codec.ts'
+import { decrypt, encrypt, keyIdOf, ENCRYPTED_PREFIX } from './cipher.ts'
 import type { KeyRing } from './keys.ts'
 
 /** The facts of a job from which `keyFor` chooses its key. */
@@ -38,7 +38,7 @@ export function createEncryption(kernel: Kernel, ring: KeyRing | undefined, keyF
     if (keyId !== undefined) throw keyMissing(keyId, { runId, id, kind: 'history' })
   }
 
-  function encode(value: unknown, place: Place): string | undefined {
+  function encode(value: unknown, place: PayloadPlace): string | undefined {
     if (shown.size > 0) refuseShown(value, shown, place)
     if (!ring) return undefined
     const keyId = (place.job ? know(place.job) : runs.get(place.runId)) ?? ring.current
@@ -47,7 +47,7 @@ export function createEncryption(kernel: Kernel, ring: KeyRing | undefined, keyF
     throw keyMissing(keyId, place)
   }
 
-  function decode(text: string, place: Place, reader: Reader): unknown {
+  function decode(text: string, place: PayloadPlace, reader: Reader): unknown {
     const keyId = keyIdOf(text)
     const key = ring?.find(keyId)
     let error: QueueError
@@ -73,7 +73,7 @@ export function createEncryption(kernel: Kernel, ring: KeyRing | undefined, keyF
   }
 
   const codec: PayloadCodec = {
-    prefix: PREFIX,
+    prefix: ENCRYPTED_PREFIX,
     // Without keys, values are stored as they are. Only values that this process could not decrypt stay encrypted.
     get active() {
       return ring !== undefined || shown.size > 0
@@ -93,20 +93,20 @@ function remember(map: Map<string, string>, runId: string, keyId: string): void 
   if (map.size > RUNS) map.delete(map.keys().next().value!)
 }
 
-function keyMissing(keyId: string, { runId, kind }: Place): QueueError {
+function keyMissing(keyId: string, { runId, kind }: PayloadPlace): QueueError {
   const message = `The ${kind} of run ${runId} needs encryption key "${keyId}", which this process does not have.`
   const hint = 'Add it to "encryption.keys" or NUXT_QUEUE_ENCRYPTION_KEYS.'
   return new QueueError('ENCRYPTION_KEY_MISSING', `${message} ${hint}`, { details: { keyId } })
 }
 
-function changed(keyId: string, { runId, kind }: Place, cause: unknown): QueueError {
+function changed(keyId: string, { runId, kind }: PayloadPlace, cause: unknown): QueueError {
   const message = `The ${kind} of run ${runId} cannot be decrypted with key "${keyId}": it was changed or moved, or the key is another one.`
   const hint = 'Check that this id has the same key in all processes. If it has, somebody has changed the store.'
   return new QueueError('ENCRYPTION_FAILED', `${message} ${hint}`, { cause: toError(cause), details: { keyId } })
 }
 
 /** A text that stands for an encrypted value must never replace it. @throws QueueError `ENCRYPTION_KEY_MISSING` */
-function refuseShown(value: unknown, shown: ReadonlySet<string>, { runId, kind }: Place): void {
+function refuseShown(value: unknown, shown: ReadonlySet<string>, { runId, kind }: PayloadPlace): void {
   if (typeof value === 'object' && value !== null) {
     for (const member of Object.values(value)) refuseShown(member, shown, { runId, kind, id: '' })
   } else if (typeof value === 'string' && shown.has(value)) {

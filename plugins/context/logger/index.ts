@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { callListener, definePlugin, isFinalRefusal, isQueueError, type RunContext } from '../../../kernel/index.ts'
 import { addLazyMember } from '../../lib/lazy-member.ts'
-import { toEntry, toLoggableEntry } from '../../lib/loggable.ts'
+import { toLogEntry, toLoggableEntry } from '../../lib/loggable.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
@@ -50,7 +50,7 @@ export default definePlugin({
 
       async function write(level: LogLevel, given: unknown, facts?: unknown): Promise<void> {
         if (!LEVELS.includes(level) || LEVELS.indexOf(level) < LEVELS.indexOf(lowest)) return
-        const { message, meta } = toEntry(given, facts)
+        const { message, meta } = toLogEntry(given, facts)
         const failed = `A log entry of job "${name}" (${id}) could not be`
         if (print)
           callListener(kernel.reporter, `${failed} printed.`, () => print[level](message, ...(meta ? [meta] : [])))

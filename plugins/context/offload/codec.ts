@@ -1,17 +1,17 @@
 import { hash } from 'node:crypto'
 import { isReserved, QueueError, toError, tryUseRunContext, type Kernel } from '../../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../lib/json.ts'
-import type { PayloadCodec, Place, Reader } from '../../lib/payloads/codec.ts'
+import type { PayloadCodec, PayloadPlace, Reader } from '../../lib/payloads/codec.ts'
 import { createKey, parseKey } from './keys.ts'
 import type { OffloadStorage } from './storage.ts'
 
 /** A reference is the text `nqo1.<key>.<bytes>.<SHA-256 in base64url>`. */
-export const PREFIX = 'nqo1.'
+export const OFFLOADED_PREFIX = 'nqo1.'
 const REFERENCE = /^nqo1[.]([\da-f]+:[\w-]+)[.](\d+)[.]([\w-]{43})$/
 
 /** Stores large values in a storage and puts references in their place. Without a storage it only recognizes references. */
 export function createOffload(kernel: Kernel, storage: OffloadStorage | undefined, threshold: number): PayloadCodec {
-  async function store(text: string, { runId }: Place): Promise<string | undefined> {
+  async function store(text: string, { runId }: PayloadPlace): Promise<string | undefined> {
     const key = createKey(runId, kernel.clock.now())
     if (key === undefined) return undefined
     const bytes = Buffer.from(text)
@@ -21,10 +21,10 @@ export function createOffload(kernel: Kernel, storage: OffloadStorage | undefine
     } catch (cause) {
       throw away('stored', runId, cause)
     }
-    return `${PREFIX}${key}.${bytes.byteLength}.${hash('sha256', bytes, 'base64url')}`
+    return `${OFFLOADED_PREFIX}${key}.${bytes.byteLength}.${hash('sha256', bytes, 'base64url')}`
   }
 
-  async function load(reference: string, { runId, kind }: Place): Promise<unknown> {
+  async function load(reference: string, { runId, kind }: PayloadPlace): Promise<unknown> {
     const [, key = '', length, digest] = REFERENCE.exec(reference) ?? []
     const what = `The ${kind} of run ${runId}`
     if (!storage) throw missing(`${what} is in a storage that this process does not have.`)
@@ -45,7 +45,7 @@ export function createOffload(kernel: Kernel, storage: OffloadStorage | undefine
     return decodeJson(bytes.toString('utf8'))
   }
 
-  async function decode(reference: string, place: Place, reader: Reader): Promise<unknown> {
+  async function decode(reference: string, place: PayloadPlace, reader: Reader): Promise<unknown> {
     const strict = reader === 'run' || (reader === 'read' && tryUseRunContext() !== undefined)
     try {
       return await load(reference, place)
@@ -56,7 +56,7 @@ export function createOffload(kernel: Kernel, storage: OffloadStorage | undefine
   }
 
   return {
-    prefix: PREFIX,
+    prefix: OFFLOADED_PREFIX,
     active: storage !== undefined,
     searchable: true,
     encode(value, place) {
@@ -69,7 +69,7 @@ export function createOffload(kernel: Kernel, storage: OffloadStorage | undefine
 }
 
 /** Streams of plugins are trimmed and not removed, and messages and snapshots are replaced. Their values stay in the store. */
-function isStored({ runId, kind }: Place): boolean {
+function isStored({ runId, kind }: PayloadPlace): boolean {
   return !isReserved('run', runId) && !/^(?:message|snapshot)[.]/.test(kind)
 }
 

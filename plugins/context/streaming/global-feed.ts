@@ -1,8 +1,8 @@
 import type { Kernel, StoredEvent, Unsubscribe } from '../../../kernel/index.ts'
 import type { Fail, Feed } from './feed.ts'
-import { deliver, type Member } from './members.ts'
+import { deliverToMember, type FeedMember } from './members.ts'
 
-interface GlobalMember extends Member {
+interface GlobalMember extends FeedMember {
   /** The position of the member's own subscription, which it needs until it has caught up. */
   cursor?: string
   stop?: Unsubscribe
@@ -21,7 +21,7 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
     cursor = now
     const shown = withoutInternal(events)
     for (const member of members) {
-      if (member.live) void deliver(kernel, member, shown, now)
+      if (member.live) void deliverToMember(kernel, member, shown, now)
     }
     for (const member of members) join(member)
   }
@@ -45,7 +45,7 @@ export function createGlobalFeed(kernel: Kernel, fail: Fail): Feed {
       if (member.live || member.left) return
       delivered()
       member.cursor = now
-      void deliver(kernel, member, withoutInternal(events), now)
+      void deliverToMember(kernel, member, withoutInternal(events), now)
       join(member)
     })
     if (member.live || member.left) stop()

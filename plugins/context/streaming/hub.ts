@@ -2,7 +2,7 @@ import { QueueError, type Kernel, type StreamMessage, type Unsubscribe } from '.
 import type { FollowOptions, StreamFollower, Streams } from './api.ts'
 import type { Feed } from './feed.ts'
 import { createGlobalFeed } from './global-feed.ts'
-import { deliverMessage, end, type Member } from './members.ts'
+import { deliverMessage, end, type FeedMember } from './members.ts'
 import { createPresence, QUESTION } from './presence.ts'
 import { createLatestProgress } from './latest-progress.ts'
 import { createRunFeed } from './run-feed.ts'
@@ -25,7 +25,7 @@ export function createHub(kernel: Kernel, { linger }: { linger: number }) {
   function channelOf(stream: string): Channel {
     const known = channels.get(stream)
     if (known) return known
-    const fail = (member: Member, error: unknown): void => {
+    const fail = (member: FeedMember, error: unknown): void => {
       feed.members.delete(member)
       end(kernel, member, error)
       retire(stream, channel)
@@ -53,7 +53,7 @@ export function createHub(kernel: Kernel, { linger }: { linger: number }) {
     const { feed, progress } = channel
     channel.stopLinger?.()
     channel.joining++
-    let member: Member | undefined
+    let member: FeedMember | undefined
     try {
       await channel.opened
       member = await feed.add(follower, after)

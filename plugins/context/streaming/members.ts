@@ -2,7 +2,7 @@ import { callListener, type Kernel, type StoredEvent, type StreamMessage } from 
 import type { StreamFollower } from './api.ts'
 
 /** A follower of a feed. */
-export interface Member {
+export interface FeedMember {
   readonly follower: StreamFollower
   /** Whether it receives live events. Before that, it replays stored events separately. */
   live: boolean
@@ -15,9 +15,9 @@ type Host = Pick<Kernel, 'reporter'>
  * Delivers events to a follower, and reports its errors. Returns a promise only if the follower returns one, because
  * there may be many followers.
  */
-export function deliver(
+export function deliverToMember(
   { reporter }: Host,
-  { left, follower }: Member,
+  { left, follower }: FeedMember,
   events: readonly StoredEvent[],
   cursor?: string,
 ): void | Promise<void> {
@@ -34,7 +34,7 @@ export function deliver(
 /** Delivers a message to a follower, and reports its errors. */
 export function deliverMessage(
   { reporter }: Host,
-  { left, follower }: Member,
+  { left, follower }: FeedMember,
   message: StreamMessage,
   stream: string,
 ): void {
@@ -42,7 +42,7 @@ export function deliverMessage(
 }
 
 /** Ends a follower, and passes it the reason. */
-export function end({ reporter }: Host, member: Member, reason: unknown): void {
+export function end({ reporter }: Host, member: FeedMember, reason: unknown): void {
   if (member.left) return
   member.left = true
   callListener(reporter, 'A follower of a stream failed.', () => member.follower.onError?.(reason))

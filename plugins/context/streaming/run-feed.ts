@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { isQueueError, type Kernel, type StoredEvent } from '../../../kernel/index.ts'
 import type { Fail, Feed, OnMessage } from './feed.ts'
-import { deliver, type Member } from './members.ts'
+import { deliverToMember, type FeedMember } from './members.ts'
 
 /** How many events a page of a replay has. */
 const PAGE = 500
@@ -9,7 +9,7 @@ const PAGE = 500
 const RETRIES = 60
 const RETRY_DELAY = 500
 
-interface RunMember extends Member {
+interface RunMember extends FeedMember {
   /** `seq` of the last event that it received. */
   cursor: number
 }
@@ -39,7 +39,7 @@ export function createRunFeed(kernel: Kernel, stream: string, fail: Fail): Feed 
     const news = first > member.cursor ? events : events.filter(({ seq }) => seq > member.cursor)
     if (news.length === 0) return
     member.cursor = news.at(-1)!.seq
-    void deliver(kernel, member, news)
+    void deliverToMember(kernel, member, news)
   }
 
   function page(after: number): Promise<Page> {
@@ -70,7 +70,7 @@ export function createRunFeed(kernel: Kernel, stream: string, fail: Fail): Feed 
         failures = 0
         // The store no longer has events that the feed has seen, because their run was removed.
         member.cursor = events.at(-1)?.seq ?? Math.max(member.cursor, upTo)
-        if (events.length > 0) await deliver(kernel, member, events)
+        if (events.length > 0) await deliverToMember(kernel, member, events)
       } catch (error) {
         if (isQueueError(error) || ++failures > RETRIES) return fail(member, error)
         if (member.left) return

@@ -15,7 +15,7 @@ import {
 } from '../../../kernel/index.ts'
 import { anyFunction, workerOption } from '../../lib/worker-option.ts'
 import { placesOf } from '../lib/flow-places.ts'
-import { fieldOf, isKey, keysOf } from '../lib/field.ts'
+import { valueAtPath, isKey, eventKeysOf } from '../lib/field.ts'
 import type { CancellableJob, CancelOn } from './options.ts'
 
 export type { CancellableJob, CancelOn } from './options.ts'
@@ -60,7 +60,7 @@ export default definePlugin({
     async function cancelAll(worker: WorkerDefinition, one: CancelOn, event: SentEvent): Promise<void> {
       const { match } = one
       const reason = `event "${event.name}"`
-      for (const key of keysOf(event, typeof match === 'string' ? [match] : [])) {
+      for (const key of eventKeysOf(event, typeof match === 'string' ? [match] : [])) {
         const tag = tagOf(one, key)
         for await (const job of openJobs(worker, tag)) {
           if (job.createdAt > event.at || one.filter?.(event.payload, job) === false) continue
@@ -135,7 +135,7 @@ function addTags({ job, worker }: EnqueuePayload): void {
 
 function keyFor({ event, match }: CancelOn, job: EnqueuePayload['job']): string {
   if (match === undefined) return ''
-  const key: unknown = typeof match === 'function' ? match(job) : fieldOf(job.data, match)
+  const key: unknown = typeof match === 'function' ? match(job) : valueAtPath(job.data, match)
   if (isKey(key)) return String(key)
   const where = typeof match === 'function' ? 'the return value of "match"' : `field "${match}" of the job's data`
   const message = `"cancelOn" of worker "${job.name}" needs a string or a number as ${where}, to find the events "${event}" of the job; got ${typeof key}.`

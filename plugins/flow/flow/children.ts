@@ -15,13 +15,13 @@ import { awaitingKey, resumedKey, type WaitResult } from '../lib/wait-record.ts'
 import { FLOW_ENDED, type FlowEnded, type FlowEngine } from './engine.ts'
 import type { AwaitedData, ChildData } from './run.ts'
 
-export interface ChildOptions {
+export interface ChildRunOptions {
   /** Default: derived from the step and the order of its calls, so that another attempt finds the same run. */
   id?: string
   tags?: readonly string[]
 }
 
-export type ChildStart = ChildOptions & { wait?: boolean }
+export type ChildStart = ChildRunOptions & { wait?: boolean }
 
 const START_OPTIONS = ['id', 'tags', 'wait']
 

@@ -2,7 +2,7 @@ import { checkKeys, QueueError, type JobFlow, type PluginKernel, type RunContext
 import type { PauseState } from '../../lib/suspension.ts'
 import { copyValue } from '../../lib/value.ts'
 import type { Advancer } from './advancer.ts'
-import { createChildren, type ChildOptions, type ChildStart } from './children.ts'
+import { createChildren, type ChildRunOptions, type ChildStart } from './children.ts'
 import type { FlowEngine } from './engine.ts'
 import { assertEmits } from './graph.ts'
 import type { EmitData } from './run.ts'
@@ -26,8 +26,8 @@ export interface FlowContext {
    * @example
    * const invoice = await ctx.flow.start('invoice', job.data, { wait: true })
    */
-  start(flow: string, input: unknown, options: ChildOptions & { wait: true }): Promise<unknown>
-  start(flow: string, input?: unknown, options?: ChildOptions & { wait?: false }): Promise<{ runId: string }>
+  start(flow: string, input: unknown, options: ChildRunOptions & { wait: true }): Promise<unknown>
+  start(flow: string, input?: unknown, options?: ChildRunOptions & { wait?: false }): Promise<{ runId: string }>
   /** For runtimes: starts a run, and returns the state of the wait for it. */
   begin(flow: string, input?: unknown, options?: ChildStart): Promise<PauseState>
 }

@@ -7,7 +7,7 @@ import { foldFlow } from './fold.ts'
 import { buildGraph, type FlowGraph } from './graph.ts'
 import { createFlowRun, type FlowRun, type Instance } from './run.ts'
 import { createStepStarter, type Append, type Startable } from './start.ts'
-import { findUnstarted, runOf, startedEvent } from './unstarted.ts'
+import { findUnstarted, runPatchOf, startedEvent } from './unstarted.ts'
 import { createStopper } from './stop.ts'
 
 /** The event that reports the end of a run. Its key is the run's id, or the key of a listener. */
@@ -207,7 +207,7 @@ export function createFlowEngine(kernel: PluginKernel) {
     // A worker may have begun the run since the first read.
     if (!entry) return projection.current(runId)
     if (startedBy !== undefined && entry.flow?.start?.parent?.runId !== startedBy) return current
-    await append(runId, [startedEvent(graphOf(flow), entry)], { run: runOf(entry) })
+    await append(runId, [startedEvent(graphOf(flow), entry)], { run: runPatchOf(entry) })
     return projection.current(runId)
   }
 

@@ -11,7 +11,7 @@ import { createCheck } from './check.ts'
 import { createFlowContext, type FlowContext } from './context.ts'
 import { createFlowEngine } from './engine.ts'
 import { createForks } from './fork.ts'
-import { findUnstarted, runOf, startedEvent, type Begun } from './unstarted.ts'
+import { findUnstarted, runPatchOf, startedEvent, type Begun } from './unstarted.ts'
 import { createFlowHandle, type FlowHandle } from './handle.ts'
 import { watchLeftRuns } from './left-runs.ts'
 import { createPins } from './pins.ts'
@@ -137,7 +137,7 @@ export default definePlugin({
 
     function begin({ events, options }: EmitPayload, job: Begun): void {
       events.unshift(startedEvent(engine.graphOf(job.flow!.name), job))
-      options.run = runOf(job)
+      options.run = runPatchOf(job)
     }
 
     function planFor({ events }: EmitPayload, job: Job): Plan {

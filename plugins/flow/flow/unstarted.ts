@@ -18,7 +18,7 @@ export function startedEvent({ version }: FlowGraph, begun: Begun): EventDraft {
   return { type: 'flow.started', key: 'flow.started', flow: name, stepId, data }
 }
 
-export function runOf(begun: Begun): RunPatch {
+export function runPatchOf(begun: Begun): RunPatch {
   const { name } = begun.flow!
   const tags = tagsOf(begun)
   return { name, flow: name, ...(tags && { tags }) }

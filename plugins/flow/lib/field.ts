@@ -1,7 +1,7 @@
 import { isText } from '../../../kernel/index.ts'
 
 /** Returns a field of plain data by its path, such as `order.id`. */
-export function fieldOf(data: unknown, path: string): unknown {
+export function valueAtPath(data: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((value, name) => {
     const own = typeof value === 'object' && value !== null && Object.hasOwn(value, name)
     return own ? (value as Record<string, unknown>)[name] : undefined
@@ -9,9 +9,9 @@ export function fieldOf(data: unknown, path: string): unknown {
 }
 
 /** Returns the keys by which waits and cancellations find an event: its own, or those in fields of its payload. */
-export function keysOf({ key, payload }: { key: string; payload: unknown }, paths: Iterable<string>): Set<string> {
+export function eventKeysOf({ key, payload }: { key: string; payload: unknown }, paths: Iterable<string>): Set<string> {
   if (key !== '') return new Set([key])
-  const found = [...new Set(paths)].map((path) => fieldOf(payload, path)).filter((value) => isKey(value))
+  const found = [...new Set(paths)].map((path) => valueAtPath(payload, path)).filter((value) => isKey(value))
   return new Set(['', ...found.map(String)])
 }
 

@@ -8,10 +8,10 @@ import {
   type PluginKernel,
 } from '../../../kernel/index.ts'
 import { TICK_WORKER, type TickData } from '../lib/schedule-tick.ts'
-import type { Decision, SharedDecision, SharedDecisions } from '../../lib/shared-decisions.ts'
+import type { OperatorDecision, SharedDecision, SharedDecisions } from '../../lib/shared-decisions.ts'
 import { momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
-import type { Entry, Ticks } from './ticks.ts'
+import type { ScheduleEntry, Ticks } from './ticks.ts'
 
 /** A schedule, as it applies to all instances. Moments are in milliseconds since the epoch. */
 export interface ScheduleDetails extends ScheduleInfo {
@@ -48,13 +48,13 @@ const DEFAULT_LIMIT = 1000
 
 /** Creates the operations of operators on schedules, for all instances. */
 export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, shared: SharedDecisions<Schedule>) {
-  async function find(name: string): Promise<Entry> {
+  async function find(name: string): Promise<ScheduleEntry> {
     const entry = (await ticks.all()).get(checkText('The name of a schedule', name))
     if (entry) return entry
     throw new QueueError('SCHEDULE_UNKNOWN', `There is no schedule "${name}" here. List them with scheduleDetails().`)
   }
 
-  function upcomingOf(entry: Entry): number[] {
+  function upcomingOf(entry: ScheduleEntry): number[] {
     const found: number[] = []
     for (let after: number | undefined = kernel.clock.now(); after !== undefined && found.length < PREVIEW_COUNT;) {
       const tick = ticks.nextOf(entry, after)
@@ -65,7 +65,7 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
   }
 
   /** Returns the outcome of the start under an id. The id of a scheduled start derives from its moment, so it can be looked up. */
-  async function outcomeOf({ schedule }: Entry, at: number, id: string): Promise<ScheduleOutcome | undefined> {
+  async function outcomeOf({ schedule }: ScheduleEntry, at: number, id: string): Promise<ScheduleOutcome | undefined> {
     if (schedule.flow !== undefined) {
       const run = await kernel.port('events').runs.get(id)
       return run && { at, status: run.status, runId: id, jobId: run.jobId }
@@ -75,7 +75,10 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
     return job && { at, status: job.state, runId: job.runId, jobId: id }
   }
 
-  async function recentOf(entry: Entry, byHand: SharedDecision<Schedule>['starts'] = []): Promise<ScheduleOutcome[]> {
+  async function recentOf(
+    entry: ScheduleEntry,
+    byHand: SharedDecision<Schedule>['starts'] = [],
+  ): Promise<ScheduleOutcome[]> {
     const starts = [...byHand]
     for (
       let at = entry.moments.last(kernel.clock.now());
@@ -91,7 +94,7 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
       .slice(0, PREVIEW_COUNT)
   }
 
-  async function detailsOf(entry: Entry, decision?: SharedDecision<Schedule>): Promise<ScheduleDetails> {
+  async function detailsOf(entry: ScheduleEntry, decision?: SharedDecision<Schedule>): Promise<ScheduleDetails> {
     const { name, schedule, paused, shared: isShared } = entry
     const removed = decision?.removed ?? false
     const upcoming = removed ? [] : upcomingOf(entry)
@@ -102,13 +105,17 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
     }
   }
 
-  async function decide(name: string, decision: Decision<Schedule>): Promise<void> {
+  async function decide(name: string, decision: OperatorDecision<Schedule>): Promise<void> {
     await shared.decide(name, decision)
     await ticks.scheduleAll()
   }
 
   /** A job starts the target, because another instance may have its worker. */
-  async function startAt(entry: Entry, moments: readonly number[], idAt: (at: number) => string): Promise<void> {
+  async function startAt(
+    entry: ScheduleEntry,
+    moments: readonly number[],
+    idAt: (at: number) => string,
+  ): Promise<void> {
     await kernel.enqueueMany(
       moments.map((at) => {
         const start = idAt(at)

@@ -6,7 +6,7 @@ import { formOf, jitterOf, momentsOf } from './moments.ts'
 import { checkSchedule, type Schedule, type ScheduleInfo } from './schedule.ts'
 import { createStarter } from './target.ts'
 
-export interface Entry {
+export interface ScheduleEntry {
   name: string
   schedule: Schedule
   moments: CronMoments
@@ -25,11 +25,11 @@ const UNKNOWN_TIMEOUT = 10 * 60_000
 
 /** Holds the schedules of this instance and runs their ticks. Each tick schedules the next one. */
 export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedule>) {
-  const declared = new Map<string, Entry>()
+  const declared = new Map<string, ScheduleEntry>()
   const starter = createStarter(kernel, async () => [...declared.keys(), ...(await shared.current()).keys()])
 
   /** Returns the schedules of this instance that run, because operators have neither replaced nor removed them. */
-  async function all(): Promise<Map<string, Entry>> {
+  async function all(): Promise<Map<string, ScheduleEntry>> {
     const decisions = await shared.current()
     const entries = new Map(declared)
     for (const [name, { saved, removed, paused }] of decisions) {
@@ -41,7 +41,7 @@ export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedu
   }
 
   /** Schedules the next tick. Several instances may do so; the id makes them schedule the same tick. */
-  async function scheduleNext(entry: Entry, after: number, missed = 0): Promise<void> {
+  async function scheduleNext(entry: ScheduleEntry, after: number, missed = 0): Promise<void> {
     const { name, schedule, moments, form } = entry
     const at = moments.next(after)
     if (at === undefined) return
@@ -50,7 +50,7 @@ export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedu
     await kernel.enqueue(TICK_WORKER, data, { id: idOf(name, form, at), delay: new Date(due) })
   }
 
-  async function runTick(entry: Entry, { at, due, missed }: TickData): Promise<void> {
+  async function runTick(entry: ScheduleEntry, { at, due, missed }: TickData): Promise<void> {
     const { name, schedule, moments, paused } = entry
     const { jitter = 0, catchUp = 'last' } = schedule
     const now = kernel.clock.now()
@@ -77,7 +77,7 @@ export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedu
   return {
     all,
     /** Returns a schedule as code declares it, regardless of the decisions of operators. */
-    declared: (name: string): Entry | undefined => declared.get(name),
+    declared: (name: string): ScheduleEntry | undefined => declared.get(name),
     async handle(job: Job, ctx: RunContext): Promise<unknown> {
       const data = job.data as TickData
       const entry = (await all()).get(data.name)
@@ -106,14 +106,14 @@ export function createTicks(kernel: PluginKernel, shared: SharedDecisions<Schedu
   }
 
   /** Returns the next tick after a moment. */
-  function nextOf({ name, schedule, moments }: Entry, after: number = kernel.clock.now()): number | undefined {
+  function nextOf({ name, schedule, moments }: ScheduleEntry, after: number = kernel.clock.now()): number | undefined {
     const next = moments.next(after)
     return next && next + jitterOf(name, next, schedule.jitter ?? 0)
   }
 }
 export type Ticks = ReturnType<typeof createTicks>
 
-function entryOf(name: string, schedule: Schedule): Entry {
+function entryOf(name: string, schedule: Schedule): ScheduleEntry {
   const facts = { moments: momentsOf(name, schedule), form: formOf(schedule) }
   return { name, schedule, ...facts, paused: false, shared: false }
 }

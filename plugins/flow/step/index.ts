@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { definePlugin, type RunContext } from '../../../kernel/index.ts'
-import { GRACE } from '../../lib/sub-steps.ts'
+import { DEFAULT_STEP_GRACE } from '../../lib/sub-steps.ts'
 import { addLazyMember } from '../../lib/lazy-member.ts'
 import type { SubSteps } from './api.ts'
 import { createMemos } from './memos.ts'
@@ -24,7 +24,7 @@ export default definePlugin({
      * How long a handler may run code outside of sub-steps before it is suspended at a wait, after a concurrent sub-step has ended, as in a
      * race. In milliseconds. Default 500.
      */
-    grace: z.number().int().min(0).default(GRACE),
+    grace: z.number().int().min(0).default(DEFAULT_STEP_GRACE),
   }),
   setup(kernel, { grace }) {
     const memosOf = createMemos(kernel)

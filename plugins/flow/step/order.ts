@@ -2,7 +2,7 @@
  * Releases recorded outcomes one at a time, in the order of the log. So if two sub-steps are requested together, the same one ends first in
  * every attempt.
  */
-export function createOrder(): (seq: number) => Promise<void> {
+export function createReplayOrder(): (seq: number) => Promise<void> {
   const due: { seq: number; go: () => void }[] = []
 
   // The next tick comes after all pending microtasks: further requests, or the code that follows a released outcome.

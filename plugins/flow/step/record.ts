@@ -9,7 +9,7 @@ import type { Memo, MemoData, Memos } from '../lib/step-record.ts'
 import type { Known, StepFailure } from '../../lib/sub-steps.ts'
 import { copyValue } from '../../lib/value.ts'
 import type { MemosOf } from './memos.ts'
-import { createOrder } from './order.ts'
+import { createReplayOrder } from './order.ts'
 
 /** Reads and writes the recorded sub-steps of one attempt. `lib/step-record.ts` shows the states of a sub-step. */
 export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: MemosOf) {
@@ -21,7 +21,7 @@ export function createRecord(kernel: PluginKernel, ctx: RunContext, memosOf: Mem
   const failing = new Set<string>()
   /** The failures that the handler had caught before a sub-step began, by sub-step. */
   const failuresBefore = new Map<string, readonly string[]>()
-  const inOrder = createOrder()
+  const inOrder = createReplayOrder()
   let called = ctx.invocation
 
   // A job that was claimed for the first time has no recorded sub-steps, unless its run is a fork.

@@ -15,7 +15,7 @@ import { parse } from '../../lib/parse.ts'
 import { rateOf } from '../../lib/rate-limit.ts'
 import { copyValue } from '../../lib/value.ts'
 import type { RunningTriggers } from './running.ts'
-import type { TriggerRegistry, Subscription, Trigger } from './trigger-registry.ts'
+import type { TriggerRegistry, NamedSubscription, Trigger } from './trigger-registry.ts'
 import type { TriggerEvent } from './definition.ts'
 import { refusalOf, type History, type TriggerStart } from './history.ts'
 
@@ -139,7 +139,7 @@ export function createFiring(kernel: Kernel, registry: TriggerRegistry, running:
     return { started }
   }
 
-  async function start(subscription: Subscription, payload: unknown, event: TriggerEvent, { headers }: Job) {
+  async function start(subscription: NamedSubscription, payload: unknown, event: TriggerEvent, { headers }: Job) {
     const { filter, transform, flow, entry, worker } = subscription
     if (filter && !(await filter(payload, event))) {
       return { reason: 'FILTERED', message: 'The filter of the subscription returned false.' }
@@ -161,7 +161,7 @@ export type Firing = ReturnType<typeof createFiring>
 const isLast = ({ attempt, attempts }: Job): boolean => attempt >= attempts
 
 /** Returns the id of a started target. It is a hash, because event ids come from outside and may contain anything. */
-function startId({ trigger, id }: TriggerEvent, subscription: Subscription): string {
+function startId({ trigger, id }: TriggerEvent, subscription: NamedSubscription): string {
   const facts = JSON.stringify([trigger, subscription.id, id])
   return `trigger-${createHash('sha256').update(facts).digest('hex').slice(0, 32)}`
 }

@@ -5,7 +5,7 @@ import type { SavedTrigger, TriggerDefinition, TriggerOptions, TriggerSubscripti
 import { createSavedVerifier, withoutSecret } from './saved-webhook.ts'
 import { createVerifier, type Verifier } from './verify.ts'
 
-export type Subscription = TriggerSubscription & { id: string }
+export type NamedSubscription = TriggerSubscription & { id: string }
 
 /** A valid trigger. */
 export interface Trigger {
@@ -13,7 +13,7 @@ export interface Trigger {
   options: TriggerOptions
   verify?: Verifier
   /** The first subscription, if the trigger was declared with a target. */
-  own?: Subscription
+  own?: NamedSubscription
 }
 
 export interface TriggerInfo {
@@ -23,13 +23,13 @@ export interface TriggerInfo {
   path?: string
   /** The URL of its webhook. Absent unless `webhooks.baseUrl` is set. */
   url?: string
-  subscriptions: Pick<Subscription, 'id' | 'flow' | 'entry' | 'worker'>[]
+  subscriptions: Pick<NamedSubscription, 'id' | 'flow' | 'entry' | 'worker'>[]
 }
 
 /** Holds the triggers and subscriptions of this instance. */
 export function createTriggerRegistry(kernel: Kernel) {
   const declared = new Map<string, Trigger>()
-  const subscriptions = new Map<string, Map<string, Subscription>>()
+  const subscriptions = new Map<string, Map<string, NamedSubscription>>()
   const perWorker = new WeakMap<WorkerDefinition, Trigger[]>()
 
   /** Returns the triggers in a worker's config. The worker does not have to be started, and may be replaced. */
@@ -60,7 +60,7 @@ export function createTriggerRegistry(kernel: Kernel) {
     )
   }
 
-  function subscriptionsOf({ name, own }: Trigger): Subscription[] {
+  function subscriptionsOf({ name, own }: Trigger): NamedSubscription[] {
     return [...(own ? [own] : []), ...(subscriptions.get(name)?.values() ?? [])]
   }
 
@@ -106,7 +106,7 @@ export function createTriggerRegistry(kernel: Kernel) {
         const message = `Trigger "${name}" already has a subscription "${one.id}". Give the new subscription another "id".`
         throw new QueueError('TRIGGER_INVALID', message)
       }
-      const others = subscriptions.get(name) ?? new Map<string, Subscription>()
+      const others = subscriptions.get(name) ?? new Map<string, NamedSubscription>()
       subscriptions.set(name, others.set(one.id, one))
     },
   }
@@ -132,7 +132,7 @@ export function toSavedTrigger(name: string, saved: SavedTrigger): Trigger {
   return { ...toTrigger({ ...rest, name, verify: withoutSecret(verify) }), verify: createSavedVerifier(verify) }
 }
 
-function named(subscription: TriggerSubscription): Subscription {
+function named(subscription: TriggerSubscription): NamedSubscription {
   const { id, flow, worker } = subscription
   return { ...subscription, id: id ?? (flow === undefined ? `worker:${worker}` : `flow:${flow}`) }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { keyOf } from '../../lib/standard-webhooks.ts'
+import { parseStandardKey } from '../../lib/standard-webhooks.ts'
 import type { MaybePromise } from '../../../kernel/index.ts'
 
 /** One secret, or several secrets that are all valid during a rotation. */
@@ -108,7 +108,7 @@ const own = z
   )
 
 const key = text.refine(
-  (given) => keyOf(given) !== undefined,
+  (given) => parseStandardKey(given) !== undefined,
   'Expected "whsec_" and base64, or "whpk_" and the base64 of a public key of 32 bytes.',
 )
 const standard = z.strictObject({

@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { QueueError } from '../../../kernel/index.ts'
-import { isSigned, keyOf } from '../../lib/standard-webhooks.ts'
+import { isSigned, parseStandardKey } from '../../lib/standard-webhooks.ts'
 import type { Verify } from './verify-options.ts'
 
 /** Resolves for a request whose sender is verified. @throws QueueError `WEBHOOK_REFUSED` */
@@ -55,7 +55,7 @@ export function createVerifier(verify: Verify): Verifier {
 }
 
 function standardVerifier({ secret, tolerance = TOLERANCE }: Extract<Verify, { type: 'standard' }>): Verifier {
-  const keys = [secret].flat().flatMap((text) => keyOf(text) ?? [])
+  const keys = [secret].flat().flatMap((text) => parseStandardKey(text) ?? [])
   return async ({ headers }, rawBody, now) => {
     // Svix sends the same headers under different names.
     const prefix = headers.has('webhook-id') ? 'webhook' : 'svix'

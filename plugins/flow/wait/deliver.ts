@@ -1,5 +1,5 @@
 import type { Kernel, WorkerDefinition } from '../../../kernel/index.ts'
-import { keysOf } from '../lib/field.ts'
+import { eventKeysOf } from '../lib/field.ts'
 import { partsOf } from './request.ts'
 import type { WaitStreams } from './streams.ts'
 
@@ -7,7 +7,7 @@ import type { WaitStreams } from './streams.ts'
 export function deliverEvents(kernel: Kernel, streams: WaitStreams, paths: Readonly<Record<string, string>>): void {
   kernel.onEvent(async (event, { again }) => {
     const { id, name, payload, headers } = event
-    for (const one of keysOf(event, pathsFor(name))) {
+    for (const one of eventKeysOf(event, pathsFor(name))) {
       await streams.store(name, one, { id, payload, ...(headers && { headers }) }, again)
     }
   })

@@ -4,7 +4,7 @@ import { cronMoments } from '../lib/cron.ts'
 import { checkShape } from '../../lib/worker-option.ts'
 import { pageShape } from './check-options.ts'
 import type { AwaitOptions, AwaitPart, WaitPage } from './options.ts'
-import { fieldOf } from '../lib/field.ts'
+import { valueAtPath } from '../lib/field.ts'
 import { WEBHOOK_EVENT, type Part, type WaitRequest } from './record.ts'
 
 /**
@@ -88,7 +88,7 @@ function nextMoment({ cron, timeZone }: Extract<AwaitPart, { type: 'schedule' }>
 
 function keyOf({ event, match }: Extract<AwaitPart, { type: 'event' }>, job: Job): string {
   if (match === undefined) return ''
-  const key = typeof match === 'function' ? match(job) : fieldOf(job.data, match)
+  const key = typeof match === 'function' ? match(job) : valueAtPath(job.data, match)
   if (typeof key === 'string' || typeof key === 'number') return String(key)
   const where = typeof match === 'function' ? 'the return value of "match"' : `field "${match}" of the job's data`
   throw new QueueError(

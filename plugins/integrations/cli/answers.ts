@@ -3,9 +3,9 @@ import { didYouMean, isReserved, QueueError, type Kernel, type StoredEvent } fro
 import { findRun, flowOfRun } from '../lib/find-run.ts'
 import { askApi } from './api.ts'
 import type { ChangedJob, QueueFacts, Results } from './protocol.ts'
-import type { Method, Params } from './requests.ts'
+import type { Method, ParamsOf } from './requests.ts'
 
-export type Answers = { [M in Method]: (params: Params<M>) => Promise<Results[M]> }
+export type Answers = { [M in Method]: (params: ParamsOf<M>) => Promise<Results[M]> }
 
 /** What to do about an id of a run that does not exist. */
 const LIST_RUNS = 'List runs with: npx nuxt-queue runs'
@@ -20,7 +20,7 @@ export function createAnswers(kernel: Kernel, cwd: string): Answers {
   }
 
   /** Returns the address of a job. @throws QueueError `JOB_NOT_FOUND` */
-  async function findJob({ id, queue }: Params<'promote'>): Promise<ChangedJob['job']> {
+  async function findJob({ id, queue }: ParamsOf<'promote'>): Promise<ChangedJob['job']> {
     for (const candidate of queue === undefined ? await queues.getQueues() : [queue]) {
       if (await queues.getJob(candidate, id)) return { queue: candidate, id }
     }

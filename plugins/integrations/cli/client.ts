@@ -1,7 +1,7 @@
 import { createConnection } from 'node:net'
 import { QueueError } from '../../../kernel/index.ts'
 import { decodeJson } from '../../lib/json.ts'
-import { createLineReader, encodeLine, revive, type Backend, type Response } from './protocol.ts'
+import { createMessageReader, encodeMessage, revive, type Backend, type Response } from './protocol.ts'
 import { socketPath } from './socket-path.ts'
 
 /** The errors of a socket without a listener: the file is missing, or a dead process left it behind. */
@@ -34,7 +34,7 @@ export async function connect(cwd: string): Promise<Connection | undefined> {
     for (const { reject } of pending.values()) reject(endedError())
     pending.clear()
   })
-  const receive = createLineReader((line) => {
+  const receive = createMessageReader((line) => {
     const response = decodeJson(line) as Response
     const asked = pending.get(response.id)
     pending.delete(response.id)
@@ -51,7 +51,7 @@ export async function connect(cwd: string): Promise<Connection | undefined> {
       const id = ++ids
       const asked = Promise.withResolvers<never>()
       pending.set(id, asked)
-      socket.write(encodeLine({ id, method, params }))
+      socket.write(encodeMessage({ id, method, params }))
       return asked.promise
     },
     async close() {

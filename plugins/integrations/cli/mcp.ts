@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { createServer, loadSdk, MAX_CHARACTERS } from '../lib/mcp/server.ts'
+import { createServer, loadMcpSdk, MAX_CHARACTERS } from '../lib/mcp/server.ts'
 import { toolsOf } from '../lib/mcp/tools.ts'
 import { signalled } from '../lib/shutdown-signals.ts'
 import type { Host } from './backend.ts'
@@ -23,7 +23,7 @@ export interface McpOptions {
 export async function runMcp(host: Host, cwd: string, { write, url, token }: McpOptions): Promise<void> {
   const stop = signalled()
   const output = reserveOutput()
-  const sdk = await loadSdk()
+  const sdk = await loadMcpSdk()
   const { serveStdio, StdioServerTransport } = await import('@modelcontextprotocol/server/stdio')
   const api = url === undefined ? await openProject(host, cwd, token) : await openRemote(url, token)
   const tools = toolsOf(api.document, write)

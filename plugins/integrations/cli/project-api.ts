@@ -4,7 +4,7 @@ import { askApi, type Api } from './api.ts'
 import { configOf, openKernel, openToThisMachine, type Host } from './backend.ts'
 import { connect } from './client.ts'
 import { reporter } from './output.ts'
-import type { Params } from './requests.ts'
+import type { ParamsOf } from './requests.ts'
 
 /**
  * Opens the API of the project of a folder. Each request goes to the process that runs there, or else to the store. Neither has to exist
@@ -37,7 +37,7 @@ export async function openProject(host: Host, cwd: string, token: string | undef
     await (closing = kernel.close())
   }
 
-  async function askStore(request: Params<'api'>): Promise<Response> {
+  async function askStore(request: ParamsOf<'api'>): Promise<Response> {
     const kernel = await enter()
     try {
       const response = await askApi(kernel, request)
@@ -50,7 +50,7 @@ export async function openProject(host: Host, cwd: string, token: string | undef
   return {
     document: await describeApi(host),
     async ask(given) {
-      const request = { ...given, token } as Params<'api'>
+      const request = { ...given, token } as ParamsOf<'api'>
       const running = await connect(cwd)
       if (!running) return askStore(request)
       try {

@@ -13,7 +13,7 @@ import {
 } from '../../../kernel/index.ts'
 import type { RunHistory } from '../../observability/lib/history.ts'
 import { encodeJson } from '../../lib/json.ts'
-import type { Method, Params } from './requests.ts'
+import type { Method, ParamsOf } from './requests.ts'
 
 /*
  * The protocol between commands and a dev process. Each request is a line, `{ id, method, params }`. Each response is a
@@ -107,7 +107,7 @@ export interface Results {
 
 /** Handles requests: a dev process behind a socket, a kernel in this process, or a history file. */
 export interface Backend {
-  ask<M extends Method>(method: M, params: Params<M>): Promise<Results[M]>
+  ask<M extends Method>(method: M, params: ParamsOf<M>): Promise<Results[M]>
   close(): Promise<void>
 }
 
@@ -119,11 +119,11 @@ export interface Request {
 
 export type Response = { id: number; result: unknown } | { id: number; error: SerializedError }
 
-export function encodeLine(message: Request | Response): string {
+export function encodeMessage(message: Request | Response): string {
   return `${encodeJson(message)}\n`
 }
 
-export function failure(id: number, error: unknown): Response {
+export function failureResponse(id: number, error: unknown): Response {
   return { id, error: serializeError(error) }
 }
 
@@ -134,7 +134,7 @@ export function revive({ code, name, message, stack }: SerializedError): Error {
 }
 
 /** Calls back with each line of a stream. */
-export function createLineReader(onLine: (line: string) => void): (chunk: string) => void {
+export function createMessageReader(onLine: (line: string) => void): (chunk: string) => void {
   let rest = ''
   return (chunk) => {
     const lines = (rest + chunk).split('\n')

@@ -1,6 +1,6 @@
 import { QueueError } from '../../../kernel/index.ts'
 import type { ApiDocument } from '../lib/mcp/tools.ts'
-import { headersOf, type Api } from './api.ts'
+import { requestHeaders, type Api } from './api.ts'
 import { parseRemote } from './remote.ts'
 
 /** How long the server may take to show its document, in milliseconds. */
@@ -16,7 +16,7 @@ export async function openRemote(url: string, token: string | undefined): Promis
   const ask: Api['ask'] = ({ method, path, body }, signal) =>
     // A redirect could carry the token to another server.
     fetch(base.href + path, {
-      ...{ method, headers: headersOf(body, token), signal, redirect: 'error' },
+      ...{ method, headers: requestHeaders(body, token), signal, redirect: 'error' },
       ...(body !== undefined && { body }),
     })
   const response = await ask({ method: 'GET', path: 'openapi.json' }, AbortSignal.timeout(DOCUMENT_TIMEOUT))

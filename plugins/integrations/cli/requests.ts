@@ -149,4 +149,4 @@ export const params = {
 }
 
 export type Method = keyof typeof params
-export type Params<M extends Method> = z.infer<(typeof params)[M]>
+export type ParamsOf<M extends Method> = z.infer<(typeof params)[M]>

@@ -6,7 +6,7 @@ import { decodeJson } from '../../lib/json.ts'
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../../lib/private-folder.ts'
 import type { Answers } from './answers.ts'
 import { connect } from './client.ts'
-import { createLineReader, encodeLine, failure, type Request, type Response } from './protocol.ts'
+import { createMessageReader, encodeMessage, failureResponse, type Request, type Response } from './protocol.ts'
 import { params, type Method } from './requests.ts'
 import { socketPath } from './socket-path.ts'
 
@@ -129,14 +129,14 @@ async function assertNobody(cwd: string): Promise<void> {
 
 function converse(socket: Socket, answers: Answers): void {
   const send = (response: Response): void => {
-    if (socket.writable) socket.write(encodeLine(response))
+    if (socket.writable) socket.write(encodeMessage(response))
   }
-  const receive = createLineReader((line) => {
+  const receive = createMessageReader((line) => {
     try {
       const { id = 0, method = '', params: given } = Object(decodeJson(line)) as Partial<Request>
-      answer({ id, method, params: given }, answers).then(send, (error: unknown) => send(failure(id, error)))
+      answer({ id, method, params: given }, answers).then(send, (error: unknown) => send(failureResponse(id, error)))
     } catch (error) {
-      send(failure(0, error))
+      send(failureResponse(0, error))
     }
   })
   socket.setEncoding('utf8')

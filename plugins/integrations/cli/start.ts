@@ -7,14 +7,19 @@ import { reporter, type Output } from './output.ts'
 import { serve } from './server.ts'
 import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
 
-export interface StartOptions {
+export interface StartCommandOptions {
   /** False if this process runs no jobs, regardless of its configuration. */
   worker: boolean
   http?: HttpPlace
 }
 
 /** Runs the workers of a folder, or serves HTTP, until SIGINT or SIGTERM. A second signal does not wait for running jobs. */
-export async function runStart(host: Host, cwd: string, output: Output, { worker, http }: StartOptions): Promise<void> {
+export async function runStart(
+  host: Host,
+  cwd: string,
+  output: Output,
+  { worker, http }: StartCommandOptions,
+): Promise<void> {
   const stop = signalled()
   // This command always runs in production mode, regardless of NODE_ENV.
   const given = await configOf(host, cwd)

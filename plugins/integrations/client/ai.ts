@@ -1,6 +1,6 @@
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
 import { createBackoff, type BackoffOptions } from './backoff.ts'
-import { errorOf, QueueClientError } from './error.ts'
+import { responseError, QueueClientError } from './error.ts'
 import type { RequestHeaders } from './frames.ts'
 import { subscribe } from './subscribe.ts'
 
@@ -79,7 +79,7 @@ export function createChatTransport<M extends UIMessage = UIMessage>(
       extra?.signal?.throwIfAborted()
       throw new QueueClientError('UNREACHABLE', `${url} does not respond.`, { cause })
     })
-    if (!response.ok) throw await errorOf(response)
+    if (!response.ok) throw await responseError(response)
     return response.status === 204 ? undefined : response.json()
   }
 

@@ -52,7 +52,7 @@ export class QueueClientError extends Error {
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429])
 
 /** Returns the error of a response, with or without a problem document. Reads the body. */
-export async function errorOf(response: Response): Promise<QueueClientError> {
+export async function responseError(response: Response): Promise<QueueClientError> {
   const text = await response.text().catch(() => '')
   const { code, detail, title } = problemIn(text)
   const message =

@@ -24,7 +24,7 @@ export type Frame =
   | { kind: 'ping' }
 
 /** A connection that reads a stream. */
-export interface Connection {
+export interface ClientConnection {
   url: string
   headers: RequestHeaders | undefined
   fetch: typeof fetch

@@ -2,7 +2,7 @@ import type { EnqueueResult, EnqueueOptions, JobFilter, JobRecord, JobState } fr
 import type { JobTotals, RunInfo, StoredEvent } from '../../../kernel/index.ts'
 import { createBackoff } from './backoff.ts'
 import { at } from './at.ts'
-import { errorOf, QueueClientError } from './error.ts'
+import { responseError, QueueClientError } from './error.ts'
 import type { RequestHeaders, RunEnd } from './frames.ts'
 import type {
   AuditEntryInfo,
@@ -130,7 +130,7 @@ export function createClient(options: ClientOptions = {}) {
         throw new QueueClientError('UNREACHABLE', `${url} does not respond.`, { cause })
       },
     )
-    if (!response.ok) throw await errorOf(response)
+    if (!response.ok) throw await responseError(response)
     try {
       return (await response.json()) as T
     } catch (cause) {

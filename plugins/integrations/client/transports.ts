@@ -1,9 +1,9 @@
-import { errorOf, QueueClientError } from './error.ts'
-import { frameOfSocket, frameOfSse, type Connection } from './frames.ts'
+import { responseError, QueueClientError } from './error.ts'
+import { frameOfSocket, frameOfSse, type ClientConnection } from './frames.ts'
 import { createSseParser } from './sse.ts'
 
 /** Reads a stream until it ends. Resolves when the server has closed it. @throws QueueClientError */
-export type Transport = (connection: Connection) => Promise<void>
+export type Transport = (connection: ClientConnection) => Promise<void>
 
 /** Reads server-sent events with `fetch`, which can send headers and shows the response of the server. */
 export const readSse: Transport = async (connection) => {
@@ -33,13 +33,13 @@ export const readSse: Transport = async (connection) => {
 }
 
 /** Requests the stream. @throws QueueClientError for every other response */
-async function open({ url, headers, fetch, signal }: Connection): Promise<Response> {
+async function open({ url, headers, fetch, signal }: ClientConnection): Promise<Response> {
   const asked = new Headers(typeof headers === 'function' ? await headers() : headers)
   asked.set('accept', 'text/event-stream')
   const response = await fetch(url, { headers: asked, signal, cache: 'no-store' }).catch((cause: unknown) => {
     throw new QueueClientError('UNREACHABLE', `${url} does not respond.`, { cause })
   })
-  if (!response.ok) throw await errorOf(response)
+  if (!response.ok) throw await responseError(response)
   const type = response.headers.get('content-type') ?? 'nothing'
   if (type.startsWith('text/event-stream')) return response
   response.body?.cancel().catch(() => {})
@@ -108,7 +108,7 @@ export const readSocket: Transport = async (connection) => {
   }
 }
 
-async function explain(connection: Connection): Promise<void> {
+async function explain(connection: ClientConnection): Promise<void> {
   const response = await open(connection)
   await response.body?.cancel()
 }

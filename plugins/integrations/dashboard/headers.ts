@@ -11,7 +11,7 @@ const POLICY = [
  * @param hashed whether the name of the file contains a hash of its content, so that it never changes
  * @param production whether framing is forbidden. In development, Nuxt DevTools shows the pages in a frame
  */
-export function headersOf({ hashed, production }: { hashed: boolean; production: boolean }): Headers {
+export function pageHeaders({ hashed, production }: { hashed: boolean; production: boolean }): Headers {
   const frames = production ? "'none'" : "'self'"
   return new Headers({
     'content-security-policy': [...POLICY, `frame-ancestors ${frames}`].join('; '),

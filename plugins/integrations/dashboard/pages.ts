@@ -6,7 +6,7 @@ import { gunzip } from 'node:zlib'
 import { join } from 'pathe'
 import type { Kernel } from '../../../kernel/index.ts'
 import { codeFile, packageFile } from '../../lib/package-files.ts'
-import { headersOf } from './headers.ts'
+import { pageHeaders } from './headers.ts'
 
 export type Pages = Parameters<Kernel['http']['mount']>[1]
 
@@ -50,7 +50,7 @@ export async function createPages(): Promise<Pages> {
     if (path === undefined) return new Response(null, { status: 308, headers: { location: 'ui/' } })
     const name = path === '' ? 'index.html' : path
     const file = await open(name)
-    const headers = headersOf({ hashed: file !== undefined && name !== 'index.html', production })
+    const headers = pageHeaders({ hashed: file !== undefined && name !== 'index.html', production })
     if (!file) return new Response('There is no such page.', { status: 404, headers })
     headers.set('etag', file.etag)
     if (request.headers.get('if-none-match') === file.etag) return new Response(null, { status: 304, headers })

@@ -3,7 +3,7 @@ import type { Kernel, RunInfo, RunOutcome, SerializedError, StoredEvent } from '
 const OUTCOMES = ['completed', 'failed', 'cancelled'] as const
 
 /** How a run ended. */
-export interface RunEnd {
+export interface RunConclusion {
   status: RunOutcome
   result?: unknown
   error?: SerializedError
@@ -27,7 +27,7 @@ export async function waitForEnd(
   runId: string,
   wait: number,
   signal: AbortSignal,
-): Promise<RunEnd | undefined> {
+): Promise<RunConclusion | undefined> {
   const { runs } = kernel.port('events')
   const now = await runs.get(runId)
   if (now && now.status !== 'running') return endOf(kernel, now)
@@ -60,11 +60,11 @@ export async function waitForEnd(
   }
 }
 
-async function endOf(kernel: Kernel, { runId, status, flow }: RunInfo): Promise<RunEnd> {
+async function endOf(kernel: Kernel, { runId, status, flow }: RunInfo): Promise<RunConclusion> {
   const what = flow === undefined ? 'step' : 'flow'
   const types = OUTCOMES.map((outcome) => `${what}.${outcome}`)
   const [event] = await kernel.port('events').read(runId, { types, reverse: true, limit: 1 })
-  const { result, error, reason } = (event?.data ?? {}) as Omit<RunEnd, 'status'>
+  const { result, error, reason } = (event?.data ?? {}) as Omit<RunConclusion, 'status'>
   const outcome = { result, error, reason }
   return {
     status: status as RunOutcome,

@@ -9,7 +9,7 @@ import { createConnections } from './stream/connections.ts'
 import { followInto, type StreamHost } from './stream/follow.ts'
 import { createSocketFrames, createSseFrames, type Frames } from './stream/frames.ts'
 import { createNodeSink, createWebSink, type Sink } from './stream/sink.ts'
-import { ofAll, ofRun } from './stream/visibility.ts'
+import { visibilityOfAll, visibilityOfRun } from './stream/visibility.ts'
 
 /** The parts that are loaded with the first request. */
 export async function createService(kernel: PluginKernel, options: HttpOptions, limit: AddressLimit) {
@@ -24,7 +24,10 @@ export async function createService(kernel: PluginKernel, options: HttpOptions, 
   function feed({ request, ...stream }: Admission, sink: Sink, frames: Frames): void {
     const { reporter } = kernel
     const mayRead = (runId: string): Promise<boolean> => guard.mayRead(request, { type: 'runs.read', runId })
-    const visibility = stream.stream === '*' ? ofAll(runOf, mayRead, reporter) : ofRun(stream.stream, runOf, reporter)
+    const visibility =
+      stream.stream === '*'
+        ? visibilityOfAll(runOf, mayRead, reporter)
+        : visibilityOfRun(stream.stream, runOf, reporter)
     followInto(host, { ...stream, sink, frames, visibility })
   }
 

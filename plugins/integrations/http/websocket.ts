@@ -1,4 +1,4 @@
-import type { Ending, Sink } from './stream/sink.ts'
+import type { StreamEndReason, Sink } from './stream/sink.ts'
 import type { Admission } from './api.ts'
 import type { Kernel } from '../../../kernel/index.ts'
 import { peerOf, recordPeer, type Peer } from '../lib/peer.ts'
@@ -27,7 +27,7 @@ export interface SocketHooks {
 /** The key of the context that carries the admitted stream from the upgrade to the open socket. */
 const ADMISSION = 'nuxt-queue'
 /** The close codes of WebSockets (RFC 6455): normal end, try again later, going away. */
-const CODES: Readonly<Record<Ending, number>> = { end: 1000, slow: 1013, closing: 1001 }
+const CODES: Readonly<Record<StreamEndReason, number>> = { end: 1000, slow: 1013, closing: 1001 }
 /** How often a socket with a backlog is checked, in milliseconds. Sockets of crossws have no drain event. */
 const BACKLOG_INTERVAL = 50
 

@@ -1,5 +1,5 @@
 import type { Kernel } from '../../../kernel/index.ts'
-import { createServer, loadSdk, type Ask } from '../lib/mcp/server.ts'
+import { createServer, loadMcpSdk, type CallApi } from '../lib/mcp/server.ts'
 import { toolsOf, type ApiDocument } from '../lib/mcp/tools.ts'
 import { peerOf, recordPeer } from '../lib/peer.ts'
 
@@ -20,7 +20,7 @@ export function createEndpoint(
   let loading: ReturnType<typeof load> | undefined
 
   async function load() {
-    const sdk = await loadSdk()
+    const sdk = await loadMcpSdk()
     const tools = toolsOf((await kernel.http.describe()) as ApiDocument, write)
     return sdk.createMcpHandler(({ requestInfo }) =>
       createServer(sdk, tools, askFor(kernel, requestInfo!), maxCharacters),
@@ -45,7 +45,7 @@ export function createEndpoint(
 }
 
 /** Sends requests to the API on behalf of the caller, so that each call is authorized and audited like any other request. */
-function askFor(kernel: Kernel, outer: Request): Ask {
+function askFor(kernel: Kernel, outer: Request): CallApi {
   return ({ method, path, body }, signal) => {
     const headers = new Headers([...outer.headers].filter(([name]) => !OWN_HEADERS.test(name)))
     if (body !== undefined) headers.set('content-type', 'application/json')

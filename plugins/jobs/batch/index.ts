@@ -15,7 +15,7 @@ import {
 import { workerOption } from '../../lib/worker-option.ts'
 import { createGather, type Gather } from './gather.ts'
 import type { Batch } from './options.ts'
-import { share, type Member } from './share.ts'
+import { share, type BatchMember } from './share.ts'
 
 export type { Batch } from './options.ts'
 
@@ -72,7 +72,7 @@ export default definePlugin({
     },
   },
   setup(kernel) {
-    const gathers = new Map<string, { definition: WorkerDefinition; gather: Gather<Member> }>()
+    const gathers = new Map<string, { definition: WorkerDefinition; gather: Gather<BatchMember> }>()
     const workers = kernel.port('workers')
     const { closeAll } = workers
     // No hook reports that no more jobs will come.
@@ -83,7 +83,7 @@ export default definePlugin({
 
     kernel.hook('dispatch', join, { when: ({ worker }) => worker.worker.batch !== undefined })
 
-    function gatherOf(definition: WorkerDefinition): Gather<Member> {
+    function gatherOf(definition: WorkerDefinition): Gather<BatchMember> {
       const there = gathers.get(definition.id)
       if (there?.definition === definition) return there.gather
       // Another definition of the worker has replaced it.
@@ -99,7 +99,7 @@ export default definePlugin({
       const { key = '' } = worker.worker.batch!
       const resume = AsyncLocalStorage.snapshot()
       const outcome = Promise.withResolvers<void>()
-      const member: Member = { dispatch, next: async () => resume(next), outcome }
+      const member: BatchMember = { dispatch, next: async () => resume(next), outcome }
       const leave = gatherOf(worker).add(typeof key === 'function' ? key(job.data as never) : key, member)
       const onAbort = (): void => {
         if (leave()) outcome.reject(signal.reason as Error)

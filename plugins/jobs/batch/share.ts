@@ -1,6 +1,6 @@
 import { isDeferral, QueueError, type DispatchPayload, type Job, type RunContext } from '../../../kernel/index.ts'
 
-export interface Member {
+export interface BatchMember {
   dispatch: DispatchPayload
   /** Continues the dispatch in the async context of the job. */
   next: () => Promise<void>
@@ -8,7 +8,7 @@ export interface Member {
 }
 
 /** Runs the handler in the context of the first member, and distributes the results to all members. */
-export async function share(members: readonly [Member, ...Member[]]): Promise<void> {
+export async function share(members: readonly [BatchMember, ...BatchMember[]]): Promise<void> {
   const [{ dispatch: leader, next }] = members
   const restore = borrowContext(
     leader.ctx,

@@ -54,7 +54,7 @@ export function checkTarget(action: BulkAction, filter: JobFilter): Pick<BulkReq
 }
 
 /** @throws QueueError `OPTION_INVALID` */
-export function checkOptions(options: BulkOptions): { id?: string } & Pick<BulkRequest, 'limit' | 'reason'> {
+export function checkBulkOptions(options: BulkOptions): { id?: string } & Pick<BulkRequest, 'limit' | 'reason'> {
   checkKeys('bulk()', options, ['id', 'limit', 'reason'])
   const { id, limit = DEFAULT_LIMIT, reason } = options
   if (id !== undefined) checkText('Option "id" of bulk()', id)

@@ -1,8 +1,8 @@
 import { definePlugin, QueueError, type JobFilter, type JobTotals } from '../../../kernel/index.ts'
 import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import { createProjection } from '../../lib/projection.ts'
-import { checkOptions, checkTarget, type BulkOptions } from './check.ts'
-import { ABORTING, applyEvents, initialState, reportOf } from './report.ts'
+import { checkBulkOptions, checkTarget, type BulkOptions } from './check.ts'
+import { ABORTING, applyBulkEvents, initialState, reportOf } from './report.ts'
 import type { BulkAction, BulkReport, BulkRequest } from './report.ts'
 import { runBulk } from './work.ts'
 
@@ -68,7 +68,7 @@ export default definePlugin({
     const states = createProjection(() => kernel.port('events'), {
       reducer: 'bulk@1',
       initial: initialState,
-      apply: applyEvents,
+      apply: applyBulkEvents,
     })
 
     await kernel.registerWorker({
@@ -130,7 +130,7 @@ export default definePlugin({
 
     kernel.extend({
       async bulk(action, filter, options = {}) {
-        const { id = kernel.newId(), ...limits } = checkOptions(options)
+        const { id = kernel.newId(), ...limits } = checkBulkOptions(options)
         const request: BulkRequest = {
           ...checkTarget(action, filter),
           requestedAt: kernel.clock.now(),

@@ -108,7 +108,7 @@ export function addReason(counts: BulkCounts, reason: Omit<BulkReason, 'count'>,
  *
  * A worker that dies while it acts leaves a `pending` page, and the next worker acts on that page again.
  */
-export function applyEvents(state: BulkState, events: readonly StoredEvent[]): void {
+export function applyBulkEvents(state: BulkState, events: readonly StoredEvent[]): void {
   for (const { type, data, ts } of events) {
     if (type === '_bulk.started') {
       const { total } = data as { total: number }

@@ -9,7 +9,7 @@ import {
   type StoredEvent,
 } from '../../../kernel/index.ts'
 import { keyedMutex } from '../../lib/keyed-mutex.ts'
-import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
+import { jobKeyOf, jobKeyHash, refuseTogether } from '../lib/job-key.ts'
 import { createWindows } from '../lib/windows.ts'
 import { copyValue } from '../../lib/value.ts'
 import { debounceRule, type Debounce } from './options.ts'
@@ -55,9 +55,9 @@ export default definePlugin({
       const { debounce, throttle } = job.options
       const delay = payload.options.delay
       refuseTogether('debounce', payload, { delay, throttle })
-      const key = keyOf('debounce', debounce!.key, job)
+      const key = jobKeyOf('debounce', debounce!.key, job)
       job.options = { ...job.options, debounce: { ...debounce!, key, call: payload.options.once ?? kernel.newId() } }
-      return `debounce.${nameOf(job, key)}`
+      return `debounce.${jobKeyHash(job, key)}`
     }
 
     /** Stores the job before the data, because later calls rely on the job. */

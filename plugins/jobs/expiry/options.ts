@@ -1,5 +1,5 @@
 import { isDuration } from '../../../kernel/index.ts'
-import type { JobOptionRule } from '../job-options/index.ts'
+import type { JobOptionRule } from '../lib/job-option-rule.ts'
 
 /** How long a job may wait. */
 export interface JobExpiry {

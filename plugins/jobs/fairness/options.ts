@@ -1,6 +1,6 @@
 import { EXPECTED, isText } from '../../../kernel/index.ts'
 import { isWeight, MAX_WEIGHT, MIN_WEIGHT } from '../../lib/fair-options.ts'
-import type { JobOptionRule } from '../job-options/index.ts'
+import type { JobOptionRule } from '../lib/job-option-rule.ts'
 import type { JobKey } from '../lib/job-key.ts'
 
 /** How the keys of a worker take turns. */

@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { checkText, invalid, QueueError, shown, type PluginKernel } from '../../../kernel/index.ts'
 import { isStandardSchema } from '../../lib/worker-option.ts'
-import type { JobOptionRule, JobOptionRules } from './rules.ts'
+import type { JobOptionRule } from '../lib/job-option-rule.ts'
+import type { JobOptionRules } from './rules.ts'
 
 /** The additional sources of a job option that a plugin defines, besides `enqueue`. */
 export interface JobOptionSources {

@@ -13,14 +13,15 @@ import {
 } from '../../../kernel/index.ts'
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { storedEnd } from '../../lib/stored-end.ts'
+import type { JobOptionRule } from '../lib/job-option-rule.ts'
 import { aged } from './ageing.ts'
 import { createCustomOptions, type JobOptionInfo, type JobOptionSources } from './custom-options.ts'
 import { createRedrive, letterOf, type Redriven, type RedriveOptions } from './dead-letters.ts'
-import { createRules, type JobOptionRule } from './rules.ts'
+import { createRules } from './rules.ts'
 
 export type { JobOptionInfo, JobOptionSources } from './custom-options.ts'
 export type { DeadLetter, Redriven, RedriveOptions } from './dead-letters.ts'
-export type { JobOptionRule } from './rules.ts'
+export type { JobOptionRule } from '../lib/job-option-rule.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface Kernel {

@@ -16,15 +16,7 @@ import {
   type WorkerOptionCheck,
 } from '../../../kernel/index.ts'
 import { BACKOFF, isBackoff } from '../../lib/is-backoff.ts'
-
-/** The rule of a job option that a plugin of this package declares. */
-export interface JobOptionRule {
-  /** The values that the option takes, for error messages. */
-  expected: string
-  test(value: unknown): boolean
-  /** Whether a worker's config may set the option as a default of its jobs. Default true. */
-  worker?: boolean
-}
+import type { JobOptionRule } from '../lib/job-option-rule.ts'
 
 type Rule = readonly [expected: string, test: (value: unknown) => boolean]
 

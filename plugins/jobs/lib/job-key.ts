@@ -16,13 +16,13 @@ type Option = 'debounce' | 'throttle' | 'unique'
  *
  * @throws QueueError `OPTION_INVALID`
  */
-export function keyOf(option: Option, key: JobKey | undefined, { name, data }: JobDraft): string {
+export function jobKeyOf(option: Option, key: JobKey | undefined, { name, data }: JobDraft): string {
   const made: unknown = typeof key === 'function' ? key(data as never) : (key ?? '')
   return made === '' ? '' : checkText(`The key of "${option}" of job "${name}"`, made)
 }
 
 /** Returns a name of fixed length for the jobs with a key of a worker. */
-export function nameOf({ queue, name }: Pick<JobDraft, 'queue' | 'name'>, key: string): string {
+export function jobKeyHash({ queue, name }: Pick<JobDraft, 'queue' | 'name'>, key: string): string {
   return createHash('sha256')
     .update(JSON.stringify([queue, name, key]))
     .digest('hex')

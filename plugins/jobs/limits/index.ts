@@ -15,7 +15,7 @@ import { keyedRateLimitShape, keyShape, limitShape, warnOfOldRateLimit } from '.
 import { workerOption } from '../../lib/worker-option.ts'
 import { checkKeysOf, demandsOf, type MetLimit, type PermitDemand, type StartDemand } from './demands.ts'
 import { limitsShape } from './limits-shape.ts'
-import { hasKeys, keysOf } from './keys.ts'
+import { hasKeys, limitKeysOf } from './keys.ts'
 import { holdPausedKeys } from './paused-jobs.ts'
 import { limitKeyRule } from './options.ts'
 import { createPermits, RECHECK_DELAY } from './permits.ts'
@@ -79,7 +79,7 @@ export default definePlugin({
     kernel.hook(
       'enqueue',
       ({ job, worker }, next) => {
-        job.options = { ...job.options, ...keysOf(job, worker!) }
+        job.options = { ...job.options, ...limitKeysOf(job, worker!) }
         checkKeysOf(worker!, job.data)
         return next()
       },
@@ -93,7 +93,7 @@ export default definePlugin({
       (dispatch, next) => {
         const { job, worker } = dispatch
         // A producer that does not know the worker stores no keys.
-        if (hasKeys(worker)) Object.assign(job, { options: { ...job.options, ...keysOf(job, worker) } })
+        if (hasKeys(worker)) Object.assign(job, { options: { ...job.options, ...limitKeysOf(job, worker) } })
         const { permits: wanted, starts } = demandsOf(dispatch)
         const start = (): Promise<void> => withinRates(dispatch, starts, next)
         return wanted.length === 0 ? start() : withPermits(dispatch, wanted, start)

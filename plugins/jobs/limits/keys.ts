@@ -17,7 +17,7 @@ export function hasKeys({ worker: { concurrencyPerKey, rateLimit } }: WorkerDefi
  *
  * @throws QueueError `OPTION_INVALID` for a key that is not a string
  */
-export function keysOf(job: Job | JobDraft, { worker }: WorkerDefinition): LimitKeys {
+export function limitKeysOf(job: Job | JobDraft, { worker }: WorkerDefinition): LimitKeys {
   const { concurrencyPerKey, rateLimit } = worker
   const perKey = typeof concurrencyPerKey === 'object' ? concurrencyPerKey.key : undefined
   const concurrencyKey = job.options.concurrencyKey ?? make('concurrencyPerKey', perKey, job)

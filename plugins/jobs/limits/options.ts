@@ -1,6 +1,6 @@
 import { EXPECTED, isText } from '../../../kernel/index.ts'
 import type { RateLimitOption } from '../../lib/rate-limit.ts'
-import type { JobOptionRule } from '../job-options/index.ts'
+import type { JobOptionRule } from '../lib/job-option-rule.ts'
 import type { JobKey } from '../lib/job-key.ts'
 
 /** How workers share the limits of a key. */

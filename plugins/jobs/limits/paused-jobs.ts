@@ -1,6 +1,6 @@
 import type { DispatchPayload, PluginKernel, RunContext } from '../../../kernel/index.ts'
 import { watchOutage } from '../../lib/outage.ts'
-import { hasKeys, keysOf } from './keys.ts'
+import { hasKeys, limitKeysOf } from './keys.ts'
 
 /** The first and the longest delay of a job of a paused key, in milliseconds. The delay grows with the time that the key is paused. */
 const MIN_DELAY = 1000
@@ -41,7 +41,7 @@ export function holdPausedKeys(
   function keysOfJob({ job, worker }: DispatchPayload): (string | undefined)[] {
     const { fairKey: own } = worker.worker
     const fairKey = job.options.fairKey ?? (typeof own === 'function' ? own(job.data as never) : own)
-    return [fairKey, keysOf(job, worker).concurrencyKey]
+    return [fairKey, limitKeysOf(job, worker).concurrencyKey]
   }
 
   kernel.hook(

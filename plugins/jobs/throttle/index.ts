@@ -1,6 +1,6 @@
 import { definePlugin, type DispatchPayload, type EnqueuePayload, type Next } from '../../../kernel/index.ts'
 import { keyedMutex } from '../../lib/keyed-mutex.ts'
-import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
+import { jobKeyOf, jobKeyHash, refuseTogether } from '../lib/job-key.ts'
 import { throttleRule } from './options.ts'
 
 const PERIODS = '_throttle'
@@ -75,10 +75,10 @@ export default definePlugin({
       const { job } = payload
       const { debounce, throttle } = job.options
       refuseTogether('throttle', payload, { debounce })
-      const key = keyOf('throttle', throttle!.key, job)
+      const key = jobKeyOf('throttle', throttle!.key, job)
       const { once: call } = payload.options
       job.options = { ...job.options, throttle: { ...throttle!, key, ...(call !== undefined && { call }) } }
-      return `throttle.${nameOf(job, key)}.${Math.floor(job.createdAt / throttle!.period)}`
+      return `throttle.${jobKeyHash(job, key)}.${Math.floor(job.createdAt / throttle!.period)}`
     }
 
     async function take(payload: EnqueuePayload, next: Next, base: string, release: () => void): Promise<void> {

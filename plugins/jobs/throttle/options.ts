@@ -1,6 +1,6 @@
 import { isCount, isDuration } from '../../../kernel/index.ts'
 import { warnDeprecated } from '../../lib/deprecated.ts'
-import type { JobOptionRule } from '../job-options/index.ts'
+import type { JobOptionRule } from '../lib/job-option-rule.ts'
 import { isJobKey, type JobKey } from '../lib/job-key.ts'
 
 /** Selects the jobs that are let through. */

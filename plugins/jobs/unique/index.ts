@@ -12,7 +12,7 @@ import {
 import { keyedMutex } from '../../lib/keyed-mutex.ts'
 import { storedEnd } from '../../lib/stored-end.ts'
 import { copyValue } from '../../lib/value.ts'
-import { keyOf, nameOf, refuseTogether } from '../lib/job-key.ts'
+import { jobKeyOf, jobKeyHash, refuseTogether } from '../lib/job-key.ts'
 import { createWindows } from '../lib/windows.ts'
 import { uniqueRule } from './options.ts'
 
@@ -52,10 +52,10 @@ export default definePlugin({
       const { job } = payload
       const { debounce, throttle, unique } = job.options
       refuseTogether('unique', payload, { debounce, throttle })
-      const key = keyOf('unique', unique!.key, job)
+      const key = jobKeyOf('unique', unique!.key, job)
       const { once: call } = payload.options
       job.options = { ...job.options, unique: { ...unique!, key, ...(call !== undefined && { call }) } }
-      return `unique.${nameOf(job, key)}`
+      return `unique.${jobKeyHash(job, key)}`
     }
 
     async function store(payload: EnqueuePayload, next: Next, stream: string, release: () => void): Promise<void> {

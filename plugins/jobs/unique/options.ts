@@ -1,5 +1,5 @@
 import { isDuration, type JobState } from '../../../kernel/index.ts'
-import type { JobOptionRule } from '../job-options/index.ts'
+import type { JobOptionRule } from '../lib/job-option-rule.ts'
 import { isJobKey, type JobKey } from '../lib/job-key.ts'
 
 const JOB_STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']

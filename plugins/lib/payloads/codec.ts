@@ -1,7 +1,7 @@
 import { isPromise, QueueError, type JobDraft, type MaybePromise } from '../../../kernel/index.ts'
 
 /** Where a value is stored. It never changes while the value is stored. */
-export interface Place {
+export interface PayloadPlace {
   runId: string
   /** The id of the job. Empty for events that belong to no job. */
   id: string
@@ -26,8 +26,8 @@ export interface PayloadCodec {
   /** Whether stores can compare the data of jobs with a filter. */
   readonly searchable: boolean
   /** Returns a text that begins with the prefix, or `undefined` to store the value as it is. */
-  encode(value: unknown, place: Place): MaybePromise<string | undefined>
-  decode(text: string, place: Place, reader: Reader): MaybePromise<unknown>
+  encode(value: unknown, place: PayloadPlace): MaybePromise<string | undefined>
+  decode(text: string, place: PayloadPlace, reader: Reader): MaybePromise<unknown>
   /** Called before a worker runs a job. An error refuses the job. */
   claimed?(job: Readonly<JobDraft>): void
 }
@@ -51,7 +51,7 @@ export function createLeaves(codec: PayloadCodec) {
   return {
     /** @throws QueueError `VALUE_UNSUPPORTED` for a text that readers would take for an encoded one */
     encode:
-      (place: Omit<Place, 'kind'>): Leaf =>
+      (place: Omit<PayloadPlace, 'kind'>): Leaf =>
       (value, kind) =>
         after(codec.encode(value, { ...place, kind }), (text) => {
           if (text !== undefined) return text
@@ -60,7 +60,7 @@ export function createLeaves(codec: PayloadCodec) {
           throw new QueueError('VALUE_UNSUPPORTED', message)
         }),
     decode:
-      (place: Omit<Place, 'kind'>, reader: Reader): Leaf =>
+      (place: Omit<PayloadPlace, 'kind'>, reader: Reader): Leaf =>
       (value, kind) =>
         typeof value === 'string' && value.startsWith(codec.prefix)
           ? codec.decode(value, { ...place, kind }, reader)

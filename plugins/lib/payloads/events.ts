@@ -8,7 +8,7 @@ import {
 import type { Reporter, StoredEvent, StreamListener } from '../../../kernel/index.ts'
 import { copyValue } from '../value.ts'
 import { after, createLeaves, mapAll, type PayloadCodec, type Reader } from './codec.ts'
-import { createOrder } from './order.ts'
+import { createDeliveryOrder } from './order.ts'
 import { hasPayloads, mapEventData, mayHoldText, mapMessageData, mapSnapshot } from './members.ts'
 
 /** Returns an event store whose payloads a codec has encoded, and decodes again for everyone who reads. */
@@ -90,7 +90,7 @@ export function encodeEvents(store: EventStore, codec: PayloadCodec, reporter: R
     },
     subscribe(stream, options, listener) {
       const { onMessage } = options
-      const inOrder = createOrder(reporter)
+      const inOrder = createDeliveryOrder(reporter)
       const receive: StreamListener = (events, cursor) =>
         inOrder(decodeAll(events, 'show'), (plain) => listener(plain, cursor))
       const hear: typeof onMessage = (message, from) => {

@@ -10,7 +10,7 @@ import type { QueueProvider, Reporter, Settlement, WorkerManager } from '../../.
 import { copyValue } from '../value.ts'
 import { after, createLeaves, mapAll, type Leaf, type PayloadCodec, type Reader } from './codec.ts'
 import { mapError } from './members.ts'
-import { createOrder } from './order.ts'
+import { createDeliveryOrder } from './order.ts'
 
 /** Milliseconds before a job returns whose end could not be encoded. */
 const RETRY_DELAY = 1000
@@ -83,7 +83,7 @@ export function encodeJobs(queue: QueueProvider, codec: PayloadCodec, reporter: 
       )
     },
     on(name, event, listener) {
-      const inOrder = createOrder(reporter)
+      const inOrder = createDeliveryOrder(reporter)
       return queue.on(name, event, (happened, of, job) => {
         if (!job) return listener(happened, of, job)
         return inOrder(decode(job, 'show'), (plain) => listener(happened, of, plain))

@@ -4,7 +4,7 @@ import { callListener, isPromise, type MaybePromise, type Reporter } from '../..
  * Returns a function that delivers values in the order in which they arrived. It delivers at once, and returns what the receiver returns, as
  * long as no value is a promise.
  */
-export function createOrder(reporter: Reporter) {
+export function createDeliveryOrder(reporter: Reporter) {
   let last: Promise<void> | undefined
   let stopped = false
 

@@ -13,7 +13,7 @@ const MAX_TICKS = 200
 const NEW = 3_600_000
 const MAX_GROUPS = 500
 
-export type Findings = [AlertRule, Finding[]][]
+export type RuleFindings = [AlertRule, Finding[]][]
 
 /** Returns a function that checks queues, workers, schedules and error groups, and returns the findings of the rules. */
 export function createChecks(kernel: Kernel, rules: ActiveRules, interval: number) {
@@ -32,7 +32,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
     return names.slice(from, from + PAGE)
   }
 
-  async function queues(now: number): Promise<Findings> {
+  async function queues(now: number): Promise<RuleFindings> {
     const all = await kernel.port('queue').getQueues()
     const watched = all.filter(
       (queue) =>
@@ -67,7 +67,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
     ]
   }
 
-  async function errorGroups(now: number): Promise<Findings> {
+  async function errorGroups(now: number): Promise<RuleFindings> {
     if (!errorGroup) return []
     const groups = await kernel.errors({ status: 'open', limit: MAX_GROUPS })
     const fresh = groups.filter(
@@ -84,7 +84,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
   }
 
   /** Finds due ticks that no process has run. The process that runs a late tick reports it itself. */
-  async function schedules(now: number): Promise<Findings> {
+  async function schedules(now: number): Promise<RuleFindings> {
     if (!missed) return []
     const states = ['waiting', 'delayed'] as const
     const query = { queue: SCHEDULE_QUEUE, name: TICK_WORKER, states, limit: MAX_TICKS }
@@ -97,7 +97,7 @@ export function createChecks(kernel: Kernel, rules: ActiveRules, interval: numbe
     return [['schedule-missed', findings]]
   }
 
-  return async (now: number): Promise<Findings> => {
+  return async (now: number): Promise<RuleFindings> => {
     const found = await Promise.all([backlog || noWorker ? queues(now) : [], errorGroups(now), schedules(now)])
     return found.flat()
   }

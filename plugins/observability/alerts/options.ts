@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { MAX_DURATION, type MaybePromise } from '../../../kernel/index.ts'
-import { keyOf } from '../../lib/standard-webhooks.ts'
+import { parseStandardKey } from '../../lib/standard-webhooks.ts'
 import type { Alert, AlertRule } from './alert.ts'
 
 /** The options that every rule has. */
@@ -127,6 +127,6 @@ function isWebUrl(text: string): boolean {
 }
 
 function isSecret(text: string): boolean {
-  const key = keyOf(text)
+  const key = parseStandardKey(text)
   return key?.version === 'v1' && key.secret.length >= MIN_SECRET
 }

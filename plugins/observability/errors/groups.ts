@@ -53,7 +53,7 @@ export type Groups = Map<string, ErrorGroup>
  * | `errors.status` | `fingerprint`, `status`: the decision of an operator |
  * | `errors.state` | `groups`: all groups at this point. The events before it can be dropped |
  */
-export function applyEvents(groups: Groups, events: readonly StoredEvent[]): void {
+export function applyErrorEvents(groups: Groups, events: readonly StoredEvent[]): void {
   for (const { type, ts, data } of events) {
     if (type === 'errors.state') {
       groups.clear()

@@ -1,7 +1,7 @@
 import type { PluginKernel } from '../../../kernel/index.ts'
 import { readKept } from '../../lib/bounded-stream.ts'
 import { createCompactedStream } from '../../lib/compacted-stream.ts'
-import { applyEvents, evict, type ErrorGroup, type ErrorStatus, type Groups, type SeenGroup } from './groups.ts'
+import { applyErrorEvents, evict, type ErrorGroup, type ErrorStatus, type Groups, type SeenGroup } from './groups.ts'
 
 export const STREAM = '_errors'
 /** The number of events after which all groups are stored as one event and the earlier events are dropped. */
@@ -17,7 +17,7 @@ export function createErrorStore(kernel: PluginKernel) {
   const stream = createCompactedStream(kernel, {
     stream: STREAM,
     every: COMPACT_EVERY,
-    apply: (events) => applyEvents(groups, events),
+    apply: (events) => applyErrorEvents(groups, events),
     state: () => [{ type: 'errors.state', data: { groups: fitting() } }],
   })
 

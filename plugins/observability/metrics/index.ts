@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { definePlugin, isReserved } from '../../../kernel/index.ts'
-import { observe } from './observe.ts'
+import { createObserver } from './observe.ts'
 import { scrape } from './scrape.ts'
 import { createStoreCounts } from '../lib/store-counts.ts'
 import { CONTENT_TYPE } from './text.ts'
@@ -17,7 +17,7 @@ export default definePlugin({
   }),
   setup(kernel, { internal, keep }) {
     const isShown = (queue: string): boolean => internal || !isReserved('queue', queue)
-    const observed = observe(kernel, isShown)
+    const observed = createObserver(kernel, isShown)
     const countStore = createStoreCounts(kernel, isShown, keep)
     const headers = {
       'content-type': CONTENT_TYPE,

@@ -2,11 +2,11 @@ import type { EmitPayload, PluginKernel } from '../../../kernel/index.ts'
 import { watchAppends, watchRuns, watchScheduleLag } from '../lib/measure.ts'
 import type { IsShown } from '../lib/store-counts.ts'
 import { Histogram } from './histogram.ts'
-import { Rows, type Ending } from './rows.ts'
+import { MetricRows, type AttemptOutcome } from './rows.ts'
 import { createRunDurations, type RunDurations } from './run-durations.ts'
 
 /** The event of each ending of an attempt. */
-const ENDINGS: Readonly<Record<string, Ending>> = {
+const ENDINGS: Readonly<Record<string, AttemptOutcome>> = {
   'step.completed': 'completed',
   'step.failed': 'failed',
   'step.retry': 'retried',
@@ -15,7 +15,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
 
 /** The counts and durations of this process since its start. */
 export interface Observed {
-  rows: Rows
+  rows: MetricRows
   /** How late the ticks of schedules were. */
   lag: Histogram
   /** How long runs took. */
@@ -25,8 +25,8 @@ export interface Observed {
 }
 
 /** Counts the jobs that this process stores and runs. */
-export function observe(kernel: PluginKernel, isShown: IsShown): Observed {
-  const rows = new Rows()
+export function createObserver(kernel: PluginKernel, isShown: IsShown): Observed {
+  const rows = new MetricRows()
   const lag = new Histogram()
   const runs = createRunDurations()
   const appends = new Histogram()

@@ -2,13 +2,13 @@ import { MAX_QUEUES } from '../lib/store-counts.ts'
 import { Histogram } from './histogram.ts'
 
 /** How an attempt ended. */
-export type Ending = 'completed' | 'failed' | 'retried' | 'deferred'
+export type AttemptOutcome = 'completed' | 'failed' | 'retried' | 'deferred'
 
 /** The queue name of the row for all queues beyond `MAX_QUEUES`. Names that begin with "_" belong to plugins. */
 export const REST = '_rest'
 
 /** The counts and durations of a queue in this process. */
-export interface Row {
+export interface MetricRow {
   queue: string
   sent: number
   consumed: number
@@ -18,16 +18,16 @@ export interface Row {
   busy: number
   sending: Histogram
   waiting: Histogram
-  processing: Record<Ending, Histogram>
+  processing: Record<AttemptOutcome, Histogram>
 }
 
 /** The rows by queue. Every job adds to them, so adding must be fast. */
-export class Rows {
-  readonly #rows = new Map<string, Row>()
-  #last: Row | undefined
+export class MetricRows {
+  readonly #rows = new Map<string, MetricRow>()
+  #last: MetricRow | undefined
 
   /** Returns the row of a queue, or the row `_rest` if there already are `MAX_QUEUES` other rows. */
-  of(queue: string): Row {
+  of(queue: string): MetricRow {
     if (this.#last?.queue === queue) return this.#last
     const known = this.#rows.get(queue)
     if (known) return (this.#last = known)
@@ -37,12 +37,12 @@ export class Rows {
     return (this.#last = row)
   }
 
-  all(): Row[] {
+  all(): MetricRow[] {
     return [...this.#rows.values()]
   }
 }
 
-function createRow(queue: string): Row {
+function createRow(queue: string): MetricRow {
   const counts = { sent: 0, consumed: 0, retries: 0, deadLetters: 0, busy: 0 }
   return {
     queue,

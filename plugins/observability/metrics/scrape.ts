@@ -2,7 +2,7 @@ import type { Kernel } from '../../../kernel/index.ts'
 import { slotsByQueue } from '../lib/slots.ts'
 import type { IsShown, StoreCounts } from '../lib/store-counts.ts'
 import type { Observed } from './observe.ts'
-import type { Row, Rows } from './rows.ts'
+import type { MetricRow, MetricRows } from './rows.ts'
 import { createText } from './text.ts'
 
 type Text = ReturnType<typeof createText>
@@ -37,8 +37,8 @@ export function scrape(
 }
 
 /** Returns how many jobs the workers of this process may run, by row, so queues beyond the limit are added up. */
-function slotsOf(kernel: Kernel, rows: Rows, isShown: IsShown): Map<Row, number> {
-  const slots = new Map<Row, number>()
+function slotsOf(kernel: Kernel, rows: MetricRows, isShown: IsShown): Map<MetricRow, number> {
+  const slots = new Map<MetricRow, number>()
   for (const [queue, count] of slotsByQueue(kernel, isShown)) {
     const row = rows.of(queue)
     slots.set(row, (slots.get(row) ?? 0) + count)
@@ -47,8 +47,8 @@ function slotsOf(kernel: Kernel, rows: Rows, isShown: IsShown): Map<Row, number>
 }
 
 /** Writes the metrics of the conventions for messaging. */
-function writeOperations(text: Text, senders: readonly Row[], consumers: readonly Row[]): void {
-  const on = ({ queue }: Row, operation: 'send' | 'process') => ({
+function writeOperations(text: Text, senders: readonly MetricRow[], consumers: readonly MetricRow[]): void {
+  const on = ({ queue }: MetricRow, operation: 'send' | 'process') => ({
     messaging_system: 'nuxt_queue',
     messaging_operation_name: operation,
     messaging_destination_name: queue,
@@ -65,7 +65,7 @@ function writeOperations(text: Text, senders: readonly Row[], consumers: readonl
       processing.addHistogram({ ...on(row, 'process'), outcome }, histogram)
 }
 
-function writeJobs(text: Text, consumers: readonly Row[]): void {
+function writeJobs(text: Text, consumers: readonly MetricRow[]): void {
   const waiting = text.family(
     'nuxt_queue_job_wait_duration_seconds',
     'histogram',
@@ -86,7 +86,7 @@ function writeJobs(text: Text, consumers: readonly Row[]): void {
   for (const row of consumers) letters.add({ queue: row.queue }, row.deadLetters)
 }
 
-function writeSlots(text: Text, slots: ReadonlyMap<Row, number>): void {
+function writeSlots(text: Text, slots: ReadonlyMap<MetricRow, number>): void {
   const family = text.family('nuxt_queue_worker_slots', 'gauge', 'How many jobs the workers of this process may run.')
   for (const [{ queue, busy }, total] of slots) {
     family.add({ queue, state: 'busy' }, busy)

@@ -10,7 +10,7 @@ import { traceLogs } from './logs.ts'
 import { traceProcessing } from './process.ts'
 import { traceSending } from './send.ts'
 import { traceSettling } from './settle.ts'
-import { options, type Tracing } from './tracing.ts'
+import { tracingOptions, type Tracing } from './tracing.ts'
 
 /**
  * Traces jobs with OpenTelemetry and its conventions for messaging. The context of a trace travels in the headers of a job. The application
@@ -20,7 +20,7 @@ export default definePlugin({
   name: 'otel',
   // Outermost, so that spans include the work of other plugins, and their calls belong to the trace.
   enforce: 'pre',
-  options,
+  options: tracingOptions,
   async setup(kernel, options) {
     const api = await loadPackage(() => import('@opentelemetry/api'), 'The plugin "otel"', '@opentelemetry/api')
     const version = packageVersion()

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Job } from '../../../kernel/index.ts'
 
-export const options = z.strictObject({
+export const tracingOptions = z.strictObject({
   /**
    * How the span of an attempt is connected to the span that sent its job. `link`: it begins a separate trace and has a link. `parent`: it
    * continues the trace. Default `link`.
@@ -31,4 +31,4 @@ export interface Tracing {
   isTraced(job: Pick<Job, 'queue'>): boolean
 }
 
-export type OtelOptions = z.output<typeof options>
+export type OtelOptions = z.output<typeof tracingOptions>

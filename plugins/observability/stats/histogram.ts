@@ -10,7 +10,7 @@ const BUCKETS = 122
 const SHORT = Uint8Array.from({ length: 1024 }, (_, ms) => bucketOfAny(ms))
 
 /** The number of durations in each bucket. */
-export type Histogram = Uint32Array
+export type BucketCounts = Uint32Array
 
 /** A histogram in its stored form: the index of each bucket that is not empty, followed by its count. */
 export type SparseHistogram = readonly number[]
@@ -24,30 +24,30 @@ export interface Quantiles {
   p99: number | null
 }
 
-export function createHistogram(): Histogram {
+export function createHistogram(): BucketCounts {
   return new Uint32Array(BUCKETS)
 }
 
 /** Counts a duration in milliseconds. A negative duration, which different clocks of two machines can produce, counts as 0. */
-export function observe(histogram: Histogram, ms: number): void {
+export function addDuration(histogram: BucketCounts, ms: number): void {
   histogram[ms < 1024 ? SHORT[ms > 0 ? ms | 0 : 0]! : bucketOfAny(ms)]!++
 }
 
-export function toSparse(histogram: Histogram): SparseHistogram {
+export function toSparse(histogram: BucketCounts): SparseHistogram {
   const pairs: number[] = []
   for (const [bucket, count] of histogram.entries()) if (count > 0) pairs.push(bucket, count)
   return pairs
 }
 
 /** Adds a stored histogram. Ignores buckets that this version does not have. */
-export function addSparse(histogram: Histogram, pairs: SparseHistogram): void {
+export function addSparse(histogram: BucketCounts, pairs: SparseHistogram): void {
   for (let index = 0; index + 1 < pairs.length; index += 2) {
     const bucket = pairs[index]!
     if (bucket >= 0 && bucket < BUCKETS) histogram[bucket]! += pairs[index + 1]!
   }
 }
 
-export function quantilesOf(histogram: Histogram): Quantiles {
+export function quantilesOf(histogram: BucketCounts): Quantiles {
   const count = histogram.reduce((sum, one) => sum + one, 0)
   const at = (share: number): number | null => {
     if (count === 0) return null

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { definePlugin, type EmitPayload, type EventDraft, type RunContext } from '../../../kernel/index.ts'
-import { observe } from './histogram.ts'
+import { addDuration } from './histogram.ts'
 import { createLayers } from './layers.ts'
 import { queryStats, type Stats, type StatsQuery } from './query.ts'
 import { createRecorder } from './recorder.ts'
@@ -46,7 +46,7 @@ export default definePlugin({
       if (type === 'step.started') {
         const { counts, wait } = rowOf(ctx!, ctx!.startedAt)
         counts.started++
-        observe(wait, ctx!.startedAt - ctx!.dueAt)
+        addDuration(wait, ctx!.startedAt - ctx!.dueAt)
       } else if (type === 'step.completed' || type === 'step.failed' || type === 'step.retry') {
         const now = kernel.clock.now()
         const { counts, run } = rowOf(ctx!, now)
@@ -55,7 +55,7 @@ export default definePlugin({
           counts.failed++
           if (isExpired(last)) counts.expired++
         } else counts.retried++
-        observe(run, now - ctx!.startedAt)
+        addDuration(run, now - ctx!.startedAt)
       }
     }
 

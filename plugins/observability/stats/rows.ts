@@ -1,4 +1,4 @@
-import { addSparse, createHistogram, toSparse, type Histogram, type SparseHistogram } from './histogram.ts'
+import { addSparse, createHistogram, toSparse, type BucketCounts, type SparseHistogram } from './histogram.ts'
 
 /** The events of jobs that are counted. Their order is stored, so new names go to the end. `expired` jobs are also `failed`. */
 export const COUNTERS = ['enqueued', 'started', 'completed', 'failed', 'retried', 'expired'] as const
@@ -21,9 +21,9 @@ export interface Row {
   worker: string
   counts: Record<Counter, number>
   /** Milliseconds from when attempts were due until they started. */
-  wait: Histogram
+  wait: BucketCounts
   /** Milliseconds from when attempts started until they completed or failed. */
-  run: Histogram
+  run: BucketCounts
 }
 
 /** A row in its stored form. `counts` is in the order of `COUNTERS`. */

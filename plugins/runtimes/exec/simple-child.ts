@@ -4,7 +4,7 @@ import { watchAbort } from '../lib/child-process/abort.ts'
 import { tooLarge, type Child } from '../lib/child-process/child.ts'
 import { exitError } from '../lib/child-process/exit-error.ts'
 import type { SpawnRequest } from '../lib/child-process/host.ts'
-import { createOutput } from '../lib/child-process/output.ts'
+import { createOutputLog } from '../lib/child-process/output.ts'
 import { readUsage } from '../lib/child-process/usage.ts'
 import { jobVariables } from '../lib/child-process/variables.ts'
 import { decodeJson, encodeJson } from '../../lib/json.ts'
@@ -28,7 +28,7 @@ export function createSimpleChild({ worker, options, maxMessage, facts, spawn }:
   async function run(ctx: RunContext): Promise<unknown> {
     const spawned = await spawn(jobVariables(ctx))
     const { pid, stdin, stdout, stderr, exited } = spawned
-    const printed = createOutput(options.maxOutput)
+    const printed = createOutputLog(options.maxOutput)
     printed.follow(stderr, 'stderr')
     printed.begin(ctx)
     const record = (): void => void facts.set(ctx, { pid, ...readUsage(pid) })

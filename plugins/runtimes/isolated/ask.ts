@@ -1,2 +1,2 @@
 /** Calls a method of the host's context for one execution. */
-export type Ask = (method: string, params?: object) => Promise<unknown>
+export type CallHost = (method: string, params?: object) => Promise<unknown>

@@ -12,7 +12,7 @@ import {
   type ExecuteResult,
   type InitializeParams,
   type InitializeResult,
-  type Params,
+  type MessageParams,
 } from '../lib/child-process/protocol.ts'
 import { CHANNEL_VARIABLE } from '../lib/child-process/variables.ts'
 import { isRecord, RpcError } from '../lib/child-process/wire-error.ts'
@@ -63,7 +63,7 @@ process.on('uncaughtException', (thrown) => {
   setImmediate(() => socket.end(() => process.exit(1)))
 })
 
-function call(method: string, params: Params, id?: number | string): unknown {
+function call(method: string, params: MessageParams, id?: number | string): unknown {
   switch (method) {
     case 'initialize':
       return initialize(params as unknown as InitializeParams)

@@ -11,13 +11,13 @@ import {
   type StoredEvent,
   type WorkerConfig,
 } from '../../../kernel/index.ts'
-import type { Peer } from '../lib/child-process/peer.ts'
+import type { ChildPeer } from '../lib/child-process/peer.ts'
 import type { ExecuteParams, ExecuteResult } from '../lib/child-process/protocol.ts'
 import { isRecord, toWire } from '../lib/child-process/wire-error.ts'
-import { toEntry, toLoggableEntry, type Entry } from '../../lib/loggable.ts'
-import { createStepRunner, GRACE } from '../../lib/sub-steps.ts'
+import { toLogEntry, toLoggableEntry, type LogEntry } from '../../lib/loggable.ts'
+import { createStepRunner, DEFAULT_STEP_GRACE } from '../../lib/sub-steps.ts'
 import type { PauseState } from '../../lib/suspension.ts'
-import type { Ask } from './ask.ts'
+import type { CallHost } from './ask.ts'
 import { createRemoteState } from './state.ts'
 
 type StartFlow = RunContext['flow']['start']
@@ -31,7 +31,7 @@ interface About {
 
 /** Creates the context of a handler in a child process. It has the usual members, and calls the host for each of them. */
 export function createRemoteContext(
-  peer: Peer,
+  peer: ChildPeer,
   execution: number,
   { job, claim }: ExecuteParams,
   { id, file, config }: About,
@@ -42,7 +42,7 @@ export function createRemoteContext(
   let ended = false
   let isSuspended = false
 
-  const ask: Ask = async (method, params) => {
+  const ask: CallHost = async (method, params) => {
     // A suspended handler must not continue.
     if (isSuspended) return new Promise(() => {})
     if (ended) {
@@ -55,7 +55,7 @@ export function createRemoteContext(
   }
   const log: RunContext['logger']['log'] = async (level, given, facts) => {
     if (ended) return
-    const entry = toEntry(given, facts)
+    const entry = toLogEntry(given, facts)
     const about = { execution, level }
     try {
       peer.notify('ctx.logger.log', { ...about, ...asParams(entry) })
@@ -74,7 +74,7 @@ export function createRemoteContext(
     suspend,
     signal: () => controller.signal,
     clock: systemClock,
-    grace: GRACE,
+    grace: DEFAULT_STEP_GRACE,
     invocation: () => 1,
     track: (promise) => void track(promise),
   })
@@ -144,7 +144,7 @@ export function createRemoteContext(
 export type RemoteContext = ReturnType<typeof createRemoteContext>
 
 function remoteSteps(
-  ask: Ask,
+  ask: CallHost,
   runId: string,
   own: Omit<Parameters<typeof createStepRunner>[0], 'lookup' | 'record' | 'fail'>,
 ) {
@@ -213,7 +213,7 @@ export function asDeferral(value: unknown): ExecuteResult['defer'] {
 }
 
 /** Returns the part of the kernel that a handler in a child process can use: `enqueue`, `clock`, and messages to runs of flows. */
-function remoteKernel(ask: Ask): Kernel {
+function remoteKernel(ask: CallHost): Kernel {
   const kernel = {
     clock: systemClock,
     enqueue: (worker: unknown, data?: unknown, options?: object) =>
@@ -242,7 +242,7 @@ function missing(member: string): QueueError {
 }
 
 /** Returns a log entry for the protocol, which requires `meta` to be an object. */
-function asParams({ message, meta }: Entry): object {
+function asParams({ message, meta }: LogEntry): object {
   if (meta === undefined || meta === null) return { message }
   return { message, meta: isRecord(meta) ? meta : { meta } }
 }

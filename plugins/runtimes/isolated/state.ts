@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { QueueError, type RunContext } from '../../../kernel/index.ts'
-import type { Ask } from './ask.ts'
+import type { CallHost } from './ask.ts'
 
 /** How often `update` tries before it fails. The same number applies in the process of the application. */
 const MAX_TRIES = 1000
@@ -11,7 +11,7 @@ interface ReadResult {
 }
 
 /** Creates `ctx.state` for a child process. Each call goes to the host. */
-export function createRemoteState(ask: Ask): RunContext['state'] {
+export function createRemoteState(ask: CallHost): RunContext['state'] {
   const read = (key: string): Promise<ReadResult> => ask('ctx.state.read', { key }) as Promise<ReadResult>
   const swap = async (key: string, token: number, value: unknown): Promise<{ swapped: boolean; value?: unknown }> =>
     (await ask('ctx.state.swap', { key, token, value })) as { swapped: boolean; value?: unknown }

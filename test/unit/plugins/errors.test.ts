@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { definePlugin, type PluginKernel, type RunContext } from '../../../kernel/index.ts'
 import { fingerprintOf, shapeOf } from '../../../plugins/observability/errors/fingerprint.ts'
-import { applyEvents, evict, type Groups } from '../../../plugins/observability/errors/groups.ts'
+import { applyErrorEvents, evict, type Groups } from '../../../plugins/observability/errors/groups.ts'
 import { createErrorRecorder } from '../../../plugins/observability/errors/recorder.ts'
 import { createErrorStore, STREAM } from '../../../plugins/observability/errors/store.ts'
 import { errorOf } from '../../../testing/conformance/harness.ts'
@@ -134,9 +134,9 @@ it('drops resolved and ignored groups first, and keeps ignored groups ignored', 
         { ...failure('x'), fingerprint, queue: 'q', worker: 'w', count: 1, firstSeen: at, lastSeen: at, jobs: [] },
       ],
     })
-  for (const [index, name] of ['a', 'b', 'c', 'd'].entries()) applyEvents(groups, [seen(name, index)])
-  applyEvents(groups, [event('errors.status', { fingerprint: 'c', status: 'ignored' })])
-  applyEvents(groups, [event('errors.status', { fingerprint: 'd', status: 'resolved' }), seen('c', 100)])
+  for (const [index, name] of ['a', 'b', 'c', 'd'].entries()) applyErrorEvents(groups, [seen(name, index)])
+  applyErrorEvents(groups, [event('errors.status', { fingerprint: 'c', status: 'ignored' })])
+  applyErrorEvents(groups, [event('errors.status', { fingerprint: 'd', status: 'resolved' }), seen('c', 100)])
   expect(groups.get('c')).toMatchObject({ status: 'ignored', count: 2, regressed: false })
   evict(groups, 3)
   expect([...groups.keys()]).toEqual(['a', 'b', 'c'])

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { createKernel, definePlugin, orderPlugins } from '../../../kernel/index.ts'
-import { options as httpOptions } from '../../../plugins/integrations/http/routes/job-options.ts'
+import { jobOptions as httpOptions } from '../../../plugins/integrations/http/routes/job-options.ts'
 import testPreset from '../../../presets/test.ts'
 import { codeOf } from '../../../testing/conformance/harness.ts'
 

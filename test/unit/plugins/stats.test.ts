@@ -3,7 +3,7 @@ import { definePlugin, type PluginKernel } from '../../../kernel/index.ts'
 import {
   addSparse,
   createHistogram,
-  observe,
+  addDuration,
   quantilesOf,
   toSparse,
 } from '../../../plugins/observability/stats/histogram.ts'
@@ -206,7 +206,7 @@ it('bounds the rows of a record by number and bytes, and loses no count', () => 
 it('derives quantiles from merged histograms with an error of at most 9 per cent', () => {
   const whole = createHistogram()
   const parts = [createHistogram(), createHistogram()]
-  for (let ms = 1; ms <= 10_000; ms++) observe(parts[ms % 2]!, ms)
+  for (let ms = 1; ms <= 10_000; ms++) addDuration(parts[ms % 2]!, ms)
   for (const part of parts) addSparse(whole, toSparse(part))
   const { count, p50, p95, p99 } = quantilesOf(whole)
   expect(count).toBe(10_000)
@@ -217,8 +217,8 @@ it('derives quantiles from merged histograms with an error of at most 9 per cent
   ] as const) {
     expect(Math.abs(found! - exact) / exact).toBeLessThan(0.1)
   }
-  observe(whole, -5)
-  observe(whole, 1e15)
+  addDuration(whole, -5)
+  addDuration(whole, 1e15)
   expect(quantilesOf(whole).count).toBe(10_002)
   expect(quantilesOf(createHistogram())).toEqual({ count: 0, p50: null, p95: null, p99: null })
 })

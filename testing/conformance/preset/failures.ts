@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { PresetTest } from './rig.ts'
 
 /** Tests what runs after a job has failed permanently. */
-export function failureTests(test: PresetTest): void {
+export function presetFailureTests(test: PresetTest): void {
   it(
     'calls onFailure once for each job that has failed permanently, although its first call fails and a store was away',
     test(async ({ kernel, start, reach, until }) => {

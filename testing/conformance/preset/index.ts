@@ -10,7 +10,7 @@ import { errorTests } from './errors.ts'
 import { cancellationTests } from './cancellations.ts'
 import { expiryTests } from './expiries.ts'
 import { explanationTests } from './explanations.ts'
-import { failureTests } from './failures.ts'
+import { presetFailureTests } from './failures.ts'
 import { flowControlTests } from './flow-control.ts'
 import { flowTests } from './flows.ts'
 import { graphTests } from './graphs.ts'
@@ -19,7 +19,7 @@ import { httpTests } from './http.ts'
 import { instanceTests } from './instances.ts'
 import { jobActionTests } from './job-actions.ts'
 import { jobOptionTests } from './job-options.ts'
-import { jobTests } from './jobs.ts'
+import { presetJobTests } from './jobs.ts'
 import { leavingTests } from './leaving.ts'
 import { lookingBackTests } from './looking-back.ts'
 import { permitTests } from './permits.ts'
@@ -30,7 +30,7 @@ import { presetTest, type PresetConformanceOptions } from './rig.ts'
 import { runMessageTests } from './run-messages.ts'
 import { sagaTests } from './sagas.ts'
 import { scheduleTests } from './schedules.ts'
-import { searchTests } from './searching.ts'
+import { presetSearchTests } from './searching.ts'
 import { stateTests } from './states.ts'
 import { statsTests } from './stats.ts'
 import { streamTests } from './streams.ts'
@@ -59,17 +59,17 @@ export function presetConformance({ name, create }: PresetConformanceOptions): v
   describe(`preset conformance: ${name}`, () => {
     const test = presetTest(create)
     describe('jobs', () => {
-      jobTests(test)
+      presetJobTests(test)
       jobOptionTests(test)
       jobActionTests(test)
       headerTests(test)
       endingTests(test)
       retryTests(test)
-      failureTests(test)
+      presetFailureTests(test)
       expiryTests(test)
       cancellationTests(test)
       retentionTests(test)
-      searchTests(test)
+      presetSearchTests(test)
       bulkTests(test)
     })
     describe('flow control', () => {

@@ -4,7 +4,7 @@ import { codeOf } from '../harness.ts'
 import type { PresetTest } from './rig.ts'
 
 /** Tests the events of plain jobs. */
-export function jobTests(test: PresetTest): void {
+export function presetJobTests(test: PresetTest): void {
   it(
     'runs a job, with two events',
     test(async ({ kernel, start, reach, events }) => {

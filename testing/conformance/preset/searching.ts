@@ -6,7 +6,7 @@ import type { PresetTest } from './rig.ts'
 const LONG = 'x'.repeat(513)
 
 /** Tests the tags of jobs, and the search of jobs. */
-export function searchTests(test: PresetTest): void {
+export function presetSearchTests(test: PresetTest): void {
   it(
     'keeps tags of enqueue, of the worker and of a hook through retries, dead letters and redrive, and finds jobs by them',
     test(async ({ kernel, start, reach, until }) => {

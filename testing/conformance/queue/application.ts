@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Kernel, QueueError, WorkerInput } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
-import { worker, type QueueTest } from './rig.ts'
+import { queueWorker, type QueueTest } from './rig.ts'
 
 const typesOf = async (kernel: Kernel, runId: string): Promise<string[]> =>
   (await kernel.port('events').read(runId)).map(({ type }) => type)
@@ -11,7 +11,7 @@ export function applicationTests(test: QueueTest): void {
   it(
     'cancels a job that waits, once',
     test(async ({ kernel, queue, reach }) => {
-      const app = await kernel([worker(() => {})])
+      const app = await kernel([queueWorker(() => {})])
       await queue.pause('q')
       const job = await app.enqueue('w')
       expect(await app.cancel(job)).toBe(true)
@@ -26,7 +26,7 @@ export function applicationTests(test: QueueTest): void {
     'cancels a job that was retried and waits again',
     test(async ({ kernel, queue, reach }) => {
       const app = await kernel([
-        worker(() => {
+        queueWorker(() => {
           throw new Error('boom')
         }),
       ])
@@ -45,7 +45,7 @@ export function applicationTests(test: QueueTest): void {
     test(async ({ kernel, reach }) => {
       const reasons: unknown[] = []
       const app = await kernel([
-        worker(async ({ data }, { signal }) => {
+        queueWorker(async ({ data }, { signal }) => {
           if (data !== 'runs') return
           await new Promise((resolve) => signal.addEventListener('abort', resolve))
           reasons.push((signal.reason as QueueError).code)
@@ -83,7 +83,7 @@ export function applicationTests(test: QueueTest): void {
   it(
     'adds an id once, even if a batch contains it twice',
     test(async ({ kernel, queue }) => {
-      const app = await kernel([worker(() => {})])
+      const app = await kernel([queueWorker(() => {})])
       await queue.pause('q')
       const receipts = await app.enqueueMany([
         { worker: 'w', data: 1, options: { id: 'a' } },
@@ -99,7 +99,7 @@ export function applicationTests(test: QueueTest): void {
   it(
     'enqueues no job of a batch if one is rejected',
     test(async ({ kernel, queue }) => {
-      const app = await kernel([worker(() => {})])
+      const app = await kernel([queueWorker(() => {})])
       const call = (): Promise<unknown> =>
         app.enqueueMany([{ worker: 'w' }, { worker: 'w', options: { attempts: 0 } }, { worker: 'w' }])
       expect(await codeOf(call)).toBe('OPTION_INVALID')
@@ -115,7 +115,7 @@ export function applicationTests(test: QueueTest): void {
       const order: unknown[] = []
       let peak = 0
       const app = await kernel([
-        worker(
+        queueWorker(
           async ({ data }) => {
             const { key, n } = data as { key: string; n: number }
             running.set(key, (running.get(key) ?? 0) + 1)
@@ -142,7 +142,7 @@ export function applicationTests(test: QueueTest): void {
     test(async ({ kernel, reach, now }) => {
       const starts: number[] = []
       const config = { concurrency: 10, rateLimit: { max: 2, duration: 60 } }
-      const app = await kernel([worker(() => void starts.push(now()), config)])
+      const app = await kernel([queueWorker(() => void starts.push(now()), config)])
       const began = now()
       const ids = await app.enqueueMany(Array.from({ length: 6 }, () => ({ worker: 'w' })))
       for (const { id } of ids) await reach(id, 'completed')
@@ -156,7 +156,7 @@ export function applicationTests(test: QueueTest): void {
     test(async ({ kernel, reach, get, until }) => {
       const gate = Promise.withResolvers<void>()
       const app = await kernel([
-        worker(async () => {
+        queueWorker(async () => {
           await gate.promise
           return 'done'
         }),
@@ -171,7 +171,7 @@ export function applicationTests(test: QueueTest): void {
 
       const begun = Promise.withResolvers<void>()
       const second = await kernel([
-        worker(async (_job, { signal }) => {
+        queueWorker(async (_job, { signal }) => {
           begun.resolve()
           await new Promise((resolve) => signal.addEventListener('abort', resolve))
           throw new Error('told to stop')

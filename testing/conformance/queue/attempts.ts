@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { QueueError } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
-import { worker, type QueueTest } from './rig.ts'
+import { queueWorker, type QueueTest } from './rig.ts'
 
 /** Tests attempts, their backoff and their timeouts, through a kernel on the adapter. */
 export function attemptTests(test: QueueTest): void {
@@ -10,7 +10,7 @@ export function attemptTests(test: QueueTest): void {
     test(async ({ kernel, reach, now }) => {
       const tries: { at: number; attempt: number; claim: number }[] = []
       const app = await kernel([
-        worker((_job, { attempt, claim }) => {
+        queueWorker((_job, { attempt, claim }) => {
           tries.push({ at: now(), attempt, claim })
           throw new Error(`try ${attempt}`)
         }),
@@ -34,7 +34,7 @@ export function attemptTests(test: QueueTest): void {
     test(async ({ kernel, reach, now }) => {
       const at: number[] = []
       const app = await kernel([
-        worker((_job, { attempt }) => {
+        queueWorker((_job, { attempt }) => {
           at.push(now())
           if (attempt < 4) throw new Error('not yet')
           return 'done'
@@ -53,7 +53,7 @@ export function attemptTests(test: QueueTest): void {
     'fails a job at once for an error that is not retryable',
     test(async ({ kernel, reach }) => {
       const app = await kernel([
-        worker(() => {
+        queueWorker(() => {
           throw Object.assign(new Error('bad input'), { retryable: false })
         }),
       ])
@@ -67,7 +67,7 @@ export function attemptTests(test: QueueTest): void {
     test(async ({ kernel, reach }) => {
       const seen: [number, number][] = []
       const app = await kernel([
-        worker((_job, ctx) => {
+        queueWorker((_job, ctx) => {
           seen.push([ctx.attempt, ctx.claim])
           if (ctx.claim === 1) return ctx.defer({ delay: 30 })
           if (ctx.claim === 2) throw new Error('boom')
@@ -91,7 +91,7 @@ export function attemptTests(test: QueueTest): void {
     test(async ({ kernel, reach }) => {
       let broken = true
       const app = await kernel([
-        worker((_job, { attempt }) => {
+        queueWorker((_job, { attempt }) => {
           if (broken) throw new Error('broken')
           return attempt
         }),
@@ -113,7 +113,7 @@ export function attemptTests(test: QueueTest): void {
     test(async ({ kernel, reach }) => {
       const reasons: unknown[] = []
       const app = await kernel([
-        worker(async (_job, { attempt, signal }) => {
+        queueWorker(async (_job, { attempt, signal }) => {
           if (attempt === 2) return 'in time'
           await new Promise((resolve) => signal.addEventListener('abort', resolve))
           reasons.push((signal.reason as QueueError).code)
@@ -131,7 +131,7 @@ export function attemptTests(test: QueueTest): void {
     test(async ({ kernel, reach, queue }) => {
       const stuck = Promise.withResolvers<void>()
       const app = await kernel([
-        worker(({ data }) => (data === 'stuck' ? stuck.promise : undefined)),
+        queueWorker(({ data }) => (data === 'stuck' ? stuck.promise : undefined)),
         { id: 'v', config: { queue: 'other' }, handler: () => {} },
       ])
       const job = await app.enqueue('w', 'stuck', { timeout: 30 })
@@ -148,7 +148,7 @@ export function attemptTests(test: QueueTest): void {
     'sends a copy to the dead letter queue for each permanent failure, even if the id is reused',
     test(async ({ kernel, queue, reach, until }) => {
       const app = await kernel([
-        worker(
+        queueWorker(
           () => {
             throw new Error('boom')
           },

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { JobRecord } from '../../../kernel/index.ts'
 import { hostileErrors } from '../hostile-errors.ts'
-import { completed, worker, type QueueTest } from './rig.ts'
+import { completed, queueWorker, type QueueTest } from './rig.ts'
 
 /** Tests that a job ends even if its outcome cannot be stored, and that nothing is repeated forever. */
 export function failureTests(test: QueueTest, { shared }: { shared: boolean }): void {
@@ -11,7 +11,7 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
       test(async ({ kernel, reach }) => {
         let ran = 0
         const app = await kernel([
-          worker(() => {
+          queueWorker(() => {
             ran++
             throw makeError()
           }),
@@ -37,7 +37,7 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
         },
       })
       const app = await kernel([
-        worker(({ data }) => (data === 'hostile' ? hostile() : data), { concurrency: 5 }),
+        queueWorker(({ data }) => (data === 'hostile' ? hostile() : data), { concurrency: 5 }),
         { id: 'proxy', config: { queue: 'p' }, handler: () => ({ deep: revoked() }) },
       ])
       const jobs = await app.enqueueMany(['a', 'hostile', 'b'].map((data) => ({ worker: 'w', data })))
@@ -54,7 +54,7 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
     test(async ({ kernel, reach, reports }) => {
       const app = await kernel(
         [
-          worker(() => {
+          queueWorker(() => {
             throw new Error('boom '.repeat(100))
           }),
         ],
@@ -73,7 +73,7 @@ export function failureTests(test: QueueTest, { shared }: { shared: boolean }): 
     'retries a job whose outcome can never be logged with growing pauses, and reports it',
     test(async ({ kernel, reach, reports }) => {
       let ran = 0
-      const app = await kernel([worker(() => void ran++)], { maxCrashes: 2 })
+      const app = await kernel([queueWorker(() => void ran++)], { maxCrashes: 2 })
       app.hook('emit', (payload, next) => {
         if (payload.events.some(({ type }) => type === 'step.completed')) throw new Error('the plugin is broken')
         return next()

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
 import type { JobDraft, QueueCapability } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
-import { completed, type Claim, type QueueTest } from './rig.ts'
+import { completed, type ReceivedClaim, type QueueTest } from './rig.ts'
 
-const idsOf = (claims: readonly Claim[]): string[] => claims.map(({ job }) => job.id)
+const idsOf = (claims: readonly ReceivedClaim[]): string[] => claims.map(({ job }) => job.id)
 
 /** A job whose id is its key and its number. */
 const of = (fairKey: string, number: number, more: Partial<JobDraft> = {}): Partial<JobDraft> => ({

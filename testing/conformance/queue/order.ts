@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
 import type { QueueCapability } from '../../../kernel/index.ts'
 import { codeOf } from '../harness.ts'
-import { completed, failed, worker, type Claim, type QueueTest } from './rig.ts'
+import { completed, failed, queueWorker, type ReceivedClaim, type QueueTest } from './rig.ts'
 
-const idsOf = (claims: readonly Claim[]): string[] => claims.map(({ job }) => job.id)
+const idsOf = (claims: readonly ReceivedClaim[]): string[] => claims.map(({ job }) => job.id)
 
 /** Tests which job is claimed next, and when. */
 export function orderTests(test: QueueTest, capabilities: Readonly<Record<QueueCapability, boolean>>): void {
@@ -279,7 +279,7 @@ function withDelay(test: QueueTest): void {
     'delays a job of an application, which can be cancelled until it is due',
     test(async ({ kernel, reach, now }) => {
       const ran: unknown[] = []
-      const app = await kernel([worker(({ data }) => void ran.push(data))])
+      const app = await kernel([queueWorker(({ data }) => void ran.push(data))])
       const start = now()
       const job = await app.enqueue('w', 'cancelled', { delay: 1000 })
       expect(await app.cancel(job)).toBe(true)

@@ -40,7 +40,7 @@ export interface QueueConformanceOptions {
   create(options: QueueHarnessOptions): Promise<QueueHarness>
 }
 
-export interface Claim {
+export interface ReceivedClaim {
   job: Readonly<JobRecord>
   lease: Lease
   /** When the job was claimed. */
@@ -65,9 +65,9 @@ export interface QueueRig extends Time {
   get(id: string, queue?: string): Promise<JobRecord>
   /** Registers a worker whose jobs end with the settlements of `settle`. Returns its claims, in order. */
   work(
-    settle: (claim: Claim) => MaybePromise<Settlement>,
+    settle: (claim: ReceivedClaim) => MaybePromise<Settlement>,
     worker?: { queue?: string; name?: string; concurrency?: number },
-  ): Promise<Claim[]>
+  ): Promise<ReceivedClaim[]>
   /** Waits until a job is in a state, and returns it. */
   reach(id: string, state: JobState, queue?: string): Promise<JobRecord>
   /** Starts a kernel on the adapter under test. Everything else is in memory. */
@@ -92,7 +92,7 @@ export function queueTest(create: QueueConformanceOptions['create']): QueueTest 
 }
 
 /** Creates a worker `w` on the queue `q`. */
-export const worker = (handler: WorkerInput['handler'], config: WorkerInput['config'] = {}): WorkerInput => ({
+export const queueWorker = (handler: WorkerInput['handler'], config: WorkerInput['config'] = {}): WorkerInput => ({
   id: 'w',
   config: { queue: 'q', ...config },
   handler,
@@ -139,7 +139,7 @@ async function openRig(
     get,
     add: async (job) => queue.enqueue(draft(job)),
     async work(settle, { queue: name = 'q', name: jobName = 'work', concurrency = 1 } = {}) {
-      const claims: Claim[] = []
+      const claims: ReceivedClaim[] = []
       const processor = async (job: Readonly<JobRecord>, lease: Lease): Promise<Settlement> => {
         const claim = { job, lease, at: time.now() }
         claims.push(claim)

@@ -1,14 +1,14 @@
 import type { JobDraft } from '../../../../kernel/index.ts'
 import { checkDraft } from '../check-draft.ts'
 import { cloneValue, copyValue } from '../../../lib/value.ts'
-import { createEntry, type Entry } from './entry.ts'
+import { createEntry, type JobEntry } from './entry.ts'
 
 /**
  * Creates the record of a job. The record shares no object with the caller's draft.
  *
  * @throws QueueError `OPTION_INVALID`, `VALUE_UNSUPPORTED`, `PAYLOAD_TOO_LARGE`
  */
-export function copyJob(draft: JobDraft, payloadLimit: number): Entry {
+export function copyJob(draft: JobDraft, payloadLimit: number): JobEntry {
   checkDraft(draft)
   const data = copyValue(draft.data, payloadLimit, `data of job "${draft.name}"`)
   flatten(draft.id)

@@ -1,4 +1,4 @@
-import type { Entry, JobList, KeyTurns } from './entry.ts'
+import type { JobEntry, JobList, KeyTurns } from './entry.ts'
 import { Heap, MAX_STALE } from './heap.ts'
 
 /** The waiting jobs of one fair key, in the order of arrival. */
@@ -38,12 +38,12 @@ export class FairTurns implements KeyTurns {
   }
 
   /** Returns the next job. The caller removes it. */
-  next(): Entry | undefined {
+  next(): JobEntry | undefined {
     return this.#top()?.first
   }
 
   /** Charges the key of a job that was taken. */
-  taken({ record: { options } }: Entry, list: KeyList): void {
+  taken({ record: { options } }: JobEntry, list: KeyList): void {
     this.#turn = list.turn
     list.turn += 1 / (options.fairWeight ?? 1)
     list.order = this.#orders++

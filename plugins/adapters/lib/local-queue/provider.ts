@@ -26,7 +26,7 @@ import type { LeftQueue, QueueJournal } from './journal.ts'
 import { createQueue, type LocalQueue, type QueueHost } from './queue.ts'
 import { retried } from './retried.ts'
 import { createCallbackScheduler } from './callback-scheduler.ts'
-import { createEntry, type Entry } from './entry.ts'
+import { createEntry, type JobEntry } from './entry.ts'
 import type { JobCopies } from '../store-copy.ts'
 import { createLocalJobCopies } from './copies.ts'
 
@@ -62,7 +62,7 @@ export function createLocalQueues(
   const { payloadLimit } = kernel.config
   const queues = new Map<string, LocalQueue>()
   const listeners = new Set<Listeners>()
-  const ended = new EndedLists<Entry>()
+  const ended = new EndedLists<JobEntry>()
   const forgotten = createForgotten()
 
   const host: QueueHost = {
@@ -96,7 +96,7 @@ export function createLocalQueues(
     return queue
   }
 
-  const find = (queue: string, id: string): Entry | undefined => queues.get(queue)?.jobs.get(id)
+  const find = (queue: string, id: string): JobEntry | undefined => queues.get(queue)?.jobs.get(id)
 
   function assertRoom(name: string, more: number): void {
     const size = queues.get(name)?.size ?? 0
@@ -117,7 +117,7 @@ export function createLocalQueues(
   const findForgotten = (queue: string, id: string): ForgottenJob | undefined =>
     forgotten.find(queue, id, kernel.clock.now())
 
-  function add(entry: Entry): EnqueueReceipt {
+  function add(entry: JobEntry): EnqueueReceipt {
     const { queue, id, runId } = entry.record
     queueOf(queue).add(entry)
     return { id, runId, deduplicated: false }
@@ -133,13 +133,13 @@ export function createLocalQueues(
   }
 
   /** Removes an ended job from the list of jobs that expire, and returns it. */
-  function unlist(entry: Entry): Entry {
+  function unlist(entry: JobEntry): JobEntry {
     if (entry.ended) ended.remove(entry.ended)
     return Object.assign(entry, { ended: undefined })
   }
 
   /** @param remembered what stays known of the job */
-  function forget(entry: Entry, remembered?: ForgottenJob): void {
+  function forget(entry: JobEntry, remembered?: ForgottenJob): void {
     const { queue, id } = entry.record
     host.emit('removed', queue, entry)
     queueOf(queue).remove(entry)
@@ -147,7 +147,7 @@ export function createLocalQueues(
     journal?.removed(queue, id, remembered)
   }
 
-  function rememberedFor({ record }: Entry, rememberFor: number, now: number): ForgottenJob | undefined {
+  function rememberedFor({ record }: JobEntry, rememberFor: number, now: number): ForgottenJob | undefined {
     const { queue, id, runId, state, finishedAt } = record
     const until = finishedAt! + rememberFor
     if (until <= now || !hasGivenId(record)) return undefined

@@ -6,18 +6,18 @@ import { cloneValue } from '../../../lib/value.ts'
 import type { Consumer } from '../worker-manager.ts'
 import { createGate } from './gate.ts'
 import { changedBy, type QueueJournal } from './journal.ts'
-import type { Entry } from './entry.ts'
+import type { JobEntry } from './entry.ts'
 import { DelayedJobs, WaitingJobs } from './waiting.ts'
 
 export interface QueueHost {
   clock: Clock
   /** Runs a callback soon, outside the current call stack. */
   start(callback: () => void): void
-  emit(event: QueueEvent, queue: string, entry?: Entry): void
+  emit(event: QueueEvent, queue: string, entry?: JobEntry): void
   /** Called when the outcome of a job cannot be stored. */
-  unstorable(entry: Entry, problem: string): void
+  unstorable(entry: JobEntry, problem: string): void
   /** Called when a job has ended, to keep the order in which jobs expire. */
-  ended(entry: Entry): void
+  ended(entry: JobEntry): void
   journal?: QueueJournal
 }
 
@@ -32,7 +32,7 @@ type EndState = 'completed' | 'failed' | 'cancelled'
  *                                         └──── retry, defer, lost (admit) ──┘
  */
 export function createQueue(name: string, host: QueueHost) {
-  const jobs = new ChurnMap<string, Entry>()
+  const jobs = new ChurnMap<string, JobEntry>()
   const waiting = new WaitingJobs()
   const delayed = new DelayedJobs()
   const gate = createGate(host.clock)
@@ -60,7 +60,7 @@ export function createQueue(name: string, host: QueueHost) {
   }
 
   /** Adds a job to the delayed or the waiting jobs, depending on its `runAt`. */
-  function admit(entry: Entry): void {
+  function admit(entry: JobEntry): void {
     const { record } = entry
     if (record.runAt > record.createdAt && record.runAt > host.clock.now()) {
       record.state = 'delayed'
@@ -120,7 +120,7 @@ export function createQueue(name: string, host: QueueHost) {
     else run(entry, done)
   }
 
-  function run(entry: Entry, taken: fastq.done): void {
+  function run(entry: JobEntry, taken: fastq.done): void {
     const { record } = entry
     let free = false
     const done: fastq.done = (error) => {
@@ -146,7 +146,7 @@ export function createQueue(name: string, host: QueueHost) {
     void processor(claimed, { parked, progress }).then((settlement) => finish(entry, settlement, done))
   }
 
-  function finish(entry: Entry, given: Settlement, done: fastq.done): void {
+  function finish(entry: JobEntry, given: Settlement, done: fastq.done): void {
     const settlement = storable(given, host.clock.now(), (problem) => host.unstorable(entry, problem))
     settle(entry, settlement)
     host.journal?.changed(name, entry.record, changedBy(settlement))
@@ -160,7 +160,7 @@ export function createQueue(name: string, host: QueueHost) {
     done(null)
   }
 
-  function settle(entry: Entry, settlement: Settlement): void {
+  function settle(entry: JobEntry, settlement: Settlement): void {
     const { record, promoted } = entry
     active--
     if (gate.limited) updateFlow()
@@ -200,7 +200,7 @@ export function createQueue(name: string, host: QueueHost) {
     updateFlowAndTimer()
   }
 
-  function end(entry: Entry, state: EndState): void {
+  function end(entry: JobEntry, state: EndState): void {
     entry.record.state = state
     entry.record.finishedAt = host.clock.now()
     host.ended(entry)
@@ -208,7 +208,7 @@ export function createQueue(name: string, host: QueueHost) {
   }
 
   /** Removes a job that is not active from the waiting and delayed jobs. */
-  function removeFromLists(entry: Entry): void {
+  function removeFromLists(entry: JobEntry): void {
     waiting.remove(entry)
     delayed.remove(entry)
   }
@@ -237,14 +237,14 @@ export function createQueue(name: string, host: QueueHost) {
       host.journal?.limited(name, limits)
       updateFlowAndTimer()
     },
-    add(entry: Entry) {
+    add(entry: JobEntry) {
       jobs.set(entry.record.id, entry)
       admit(entry)
       host.journal?.added(name, entry.record)
     },
     /** Restores jobs in their stored state. Waiting jobs are ordered by the moment from which they could run. */
-    restore(entries: readonly Entry[]) {
-      const since = ({ record }: Entry): number => record.finishedAt ?? Math.max(record.runAt, record.createdAt)
+    restore(entries: readonly JobEntry[]) {
+      const since = ({ record }: JobEntry): number => record.finishedAt ?? Math.max(record.runAt, record.createdAt)
       for (const entry of entries) jobs.set(entry.record.id, entry)
       for (const entry of entries.toSorted((a, b) => since(a) - since(b))) {
         if (entry.record.finishedAt === undefined) admit(entry)
@@ -252,20 +252,20 @@ export function createQueue(name: string, host: QueueHost) {
       }
     },
     /** Makes an inactive job due at a moment, by default now. */
-    readmit(entry: Entry, changes: Partial<JobRecord> = {}, runAt: number = host.clock.now()) {
+    readmit(entry: JobEntry, changes: Partial<JobRecord> = {}, runAt: number = host.clock.now()) {
       removeFromLists(entry)
       Object.assign(entry.record, changes, { runAt })
       admit(entry)
       host.journal?.changed(name, entry.record, ['state', 'runAt', ...(Object.keys(changes) as (keyof JobRecord)[])])
       armTimer()
     },
-    cancel(entry: Entry) {
+    cancel(entry: JobEntry) {
       removeFromLists(entry)
       end(entry, 'cancelled')
       host.journal?.changed(name, entry.record, ['state', 'finishedAt'])
       armTimer()
     },
-    remove(entry: Entry) {
+    remove(entry: JobEntry) {
       removeFromLists(entry)
       jobs.delete(entry.record.id)
       armTimer()

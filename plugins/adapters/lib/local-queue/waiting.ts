@@ -1,4 +1,4 @@
-import type { Due, Entry, JobList } from './entry.ts'
+import type { Due, JobEntry, JobList } from './entry.ts'
 import { FairTurns } from './fair-turns.ts'
 import { Heap, MAX_STALE } from './heap.ts'
 
@@ -15,7 +15,7 @@ export class WaitingJobs {
   readonly #lists: PriorityList[] = []
   size = 0
 
-  add(entry: Entry): void {
+  add(entry: JobEntry): void {
     const { priority, options } = entry.record
     const ofPriority = this.#listOf(priority)
     const { fairKey } = options
@@ -29,7 +29,7 @@ export class WaitingJobs {
   }
 
   /** Removes and returns the next job. */
-  take(): Entry | undefined {
+  take(): JobEntry | undefined {
     const next = this.#lists[0]
     if (!next) return undefined
     const entry = next.first ?? next.fair!.next()!
@@ -39,7 +39,7 @@ export class WaitingJobs {
     return entry
   }
 
-  remove(entry: Entry): void {
+  remove(entry: JobEntry): void {
     const { list, previous, next } = entry
     if (!list) return
     if (previous) previous.next = next
@@ -83,14 +83,14 @@ export class DelayedJobs {
   #arrivals = 0
   size = 0
 
-  add(entry: Entry): void {
+  add(entry: JobEntry): void {
     const due: Due = { at: entry.record.runAt, order: this.#arrivals++, entry }
     entry.due = due
     this.size++
     this.#heap.push(due)
   }
 
-  remove(entry: Entry): void {
+  remove(entry: JobEntry): void {
     if (!entry.due) return
     entry.due = undefined
     this.size--
@@ -115,7 +115,7 @@ export class DelayedJobs {
   }
 
   /** Removes and returns the next job that is due at `now`. */
-  takeDue(now: number): Entry | undefined {
+  takeDue(now: number): JobEntry | undefined {
     const at = this.next()
     if (at === undefined || at > now) return undefined
     const { entry } = this.#heap.pop()!

@@ -9,7 +9,7 @@ import {
 import { createGroupCommit } from '../../lib/group-commit.ts'
 import { encodeJson } from '../../../lib/json.ts'
 import { mayBeOneMembers } from '../lib/failure.ts'
-import { checkText, quoteName, type PostgresPort } from '../lib/postgres.ts'
+import { checkStorableText, quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { encodePass, packPasses, type Packed, type Pending } from './passes.ts'
 import { joinPoll, sendWithPoll } from './join-poll.ts'
@@ -111,7 +111,7 @@ export function createAppender(db: PostgresPort, payloadLimit: number) {
 }
 
 function prepare(stream: string, drafts: readonly EventDraft[], options: AppendOptions, limit: number): Pending {
-  checkText(stream, 'stream')
+  checkStorableText(stream, 'stream')
   const kept = withoutRepeats(drafts)
   const data = kept.map(({ type, data: value }) =>
     value === undefined ? value : copyValue(value, limit, `data of event "${type}"`),
@@ -149,15 +149,15 @@ function encodeEvent({ type, key, flow, step, stepId, attempt }: EventDraft, dat
 }
 
 function checkOptions({ unless, fence, run }: AppendOptions): void {
-  if (unless !== undefined) checkText(unless, 'event key')
-  if (fence) checkText(fence.job, 'job id')
+  if (unless !== undefined) checkStorableText(unless, 'event key')
+  if (fence) checkStorableText(fence.job, 'job id')
   if (!run) return
   for (const text of [run.name, run.queue, run.jobId, run.flow, ...(run.tags ?? [])])
-    if (text !== undefined) checkText(text, 'field of a run')
+    if (text !== undefined) checkStorableText(text, 'field of a run')
 }
 
 function textOf(text: string, what: string): string {
-  checkText(text, what)
+  checkStorableText(text, what)
   return JSON.stringify(text)
 }
 

@@ -2,8 +2,8 @@ import type { EventStore, QueueError, Snapshot } from '../../../../kernel/index.
 import { decodeJson, encodeJson } from '../../../lib/json.ts'
 import { outOfPlace } from '../../lib/local-events/copies.ts'
 import type { EventCopies, StreamEnd, StreamPart } from '../../lib/store-copy.ts'
-import { checkText, quoteName, type PostgresPort } from '../lib/postgres.ts'
-import { RUN_COLUMNS, runOf, type RunRow } from './rows.ts'
+import { checkStorableText, quoteName, type PostgresPort } from '../lib/postgres.ts'
+import { RUN_COLUMNS, runInfoOf, type RunRow } from './rows.ts'
 import { copyStatement } from './sql-copies.ts'
 
 const REPEATABLE = { repeatable: true }
@@ -46,7 +46,7 @@ export function createPostgresEventCopies(
       const [row] = await db.query<EndRow>(text, [stream], REPEATABLE)
       if (!row) return undefined
       const { head: last, trimmed, fences, keys, status } = row
-      const run = status === null ? undefined : runOf({ ...row, status })
+      const run = status === null ? undefined : runInfoOf({ ...row, status })
       return { stream, head: last, trimmed, fences, keys, ...(run && { run }) } satisfies StreamEnd
     },
     events: (stream, after, limit) => read(stream, { after, limit }),
@@ -58,7 +58,7 @@ export function createPostgresEventCopies(
     },
     async write(parts) {
       if (parts.length === 0) return
-      for (const { stream } of parts) checkText(stream, 'stream')
+      for (const { stream } of parts) checkStorableText(stream, 'stream')
       const values = encodeParts(parts)
       await db.query(`SELECT ${s}.nq_unfold($1::text[])`, [parts.map(({ stream }) => stream)], REPEATABLE)
       const [row] = await db.query<{ written: number[] }>(copy, values)

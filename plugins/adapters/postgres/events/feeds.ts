@@ -7,7 +7,7 @@ import {
 } from '../../../../kernel/index.ts'
 import { seqAfter } from '../../lib/after.ts'
 import type { PostgresPort } from '../lib/postgres.ts'
-import { callSafely, createSubscriber, deliver, type Subscriber } from './subscriber.ts'
+import { callSafely, createSubscriber, deliverToSubscriber, type Subscriber } from './subscriber.ts'
 import { markOf, unpackMarks } from './wake-ups.ts'
 
 /** A page of events after a position, and the position of its end. */
@@ -114,7 +114,7 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
     if (!last || last.seq <= subscriber.seq) return
     const newer = events[0]!.seq > subscriber.seq ? events : events.filter(({ seq }) => seq > subscriber.seq)
     subscriber.seq = last.seq
-    deliver(reporter, subscriber, newer)
+    deliverToSubscriber(reporter, subscriber, newer)
   }
 
   async function catchUpAll(feed: AllFeed): Promise<void> {
@@ -126,7 +126,7 @@ export function createFeeds(db: PostgresPort, source: FeedSource) {
         const { events, cursor } = await source.readAll(feed.cursor)
         if (cursor !== feed.cursor) feed.again = true
         feed.cursor = cursor
-        deliver(reporter, feed.subscriber, events, cursor)
+        deliverToSubscriber(reporter, feed.subscriber, events, cursor)
       } catch (error) {
         if (closed) return
         reporter.error('The events of all streams could not be read for the subscribers of "*".', error)

@@ -64,7 +64,7 @@ export interface RunRow {
 
 export const RUN_COLUMNS = 'name, status, run_name, queue, job_id, flow, tags, started, updated, ended, head'
 
-export function runOf(row: RunRow): RunInfo {
+export function runInfoOf(row: RunRow): RunInfo {
   return {
     runId: row.name,
     status: row.status,

@@ -16,7 +16,7 @@ import { diagnoseStreams } from './diagnose.ts'
 import { createFeeds } from './feeds.ts'
 import { createGlobalReader } from './global.ts'
 import { createMessenger } from './messages.ts'
-import { EVENT_COLUMNS, eventOf, eventsOf, RUN_COLUMNS, runOf, type EventRow, type RunRow } from './rows.ts'
+import { EVENT_COLUMNS, eventOf, eventsOf, RUN_COLUMNS, runInfoOf, type EventRow, type RunRow } from './rows.ts'
 
 const REPEATABLE = { repeatable: true }
 /** The largest possible id of a row. */
@@ -113,13 +113,13 @@ export async function createPostgresEventStore(
       async get(runId) {
         const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE name = $1 AND status IS NOT NULL`
         const [row] = await db.query<RunRow>(text, [runId], REPEATABLE)
-        return row && runOf(row)
+        return row && runInfoOf(row)
       },
       async list({ limit = 100, ...filter } = {}) {
         const values: unknown[] = [limit]
         const text = `SELECT ${RUN_COLUMNS} FROM ${s}.nq_stream WHERE ${conditions(s, filter, values)}
           ORDER BY started DESC, id DESC LIMIT $1`
-        return (await db.query<RunRow>(text, values, REPEATABLE)).map(runOf)
+        return (await db.query<RunRow>(text, values, REPEATABLE)).map(runInfoOf)
       },
     },
     expire,

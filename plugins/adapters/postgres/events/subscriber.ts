@@ -29,7 +29,7 @@ export function callSafely(reporter: Reporter, call: () => unknown): void {
 }
 
 /** Delivers events to a subscriber, unless it has unsubscribed. */
-export function deliver(
+export function deliverToSubscriber(
   reporter: Reporter,
   subscriber: Subscriber,
   events: readonly StoredEvent[],

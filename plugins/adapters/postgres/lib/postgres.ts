@@ -67,7 +67,7 @@ export function quoteText(text: string): string {
 const MAX_BYTES = 2500
 
 /** @throws QueueError `VALUE_UNSUPPORTED` if the value is not a string, or a string that PostgreSQL cannot store in an index */
-export function checkText(text: unknown, what: string): void {
+export function checkStorableText(text: unknown, what: string): void {
   if (typeof text !== 'string') throw unsupported(what, typeof text, 'It must be a string.')
   if (text.length > MAX_BYTES / 3 && Buffer.byteLength(text) > MAX_BYTES) {
     throw unsupported(what, `${Buffer.byteLength(text)} bytes`, `PostgreSQL accepts at most ${MAX_BYTES} bytes here.`)

@@ -12,7 +12,7 @@ export interface ClaimedRow extends JobRow {
 }
 
 /** A job that this process has claimed. `key` is its id in pg-boss. */
-export interface Claim extends SlotJob {
+export interface ClaimedJob extends SlotJob {
   /** The `ctid` of its row after the claim. */
   readonly ctid: string
   /** The `retry_count` of pg-boss, which identifies the claim. */
@@ -26,7 +26,7 @@ export interface Claim extends SlotJob {
   settled: { notify(emit: NotifyListeners): void } | undefined
 }
 
-export function claimOf(row: ClaimedRow): Claim {
+export function claimOf(row: ClaimedRow): ClaimedJob {
   const job = slotJob(row.id)
   const { at: ctid, retry_count: count } = row
   return { ...job, ctid, count, row, since: job.claimedAt, stored: false, settled: undefined }

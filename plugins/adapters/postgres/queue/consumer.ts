@@ -12,16 +12,16 @@ import { returned, settlementOf, unreadableJob, type Settled } from './settlemen
 import type { Listeners } from '../../lib/listeners.ts'
 import { createPrefetch } from '../../lib/prefetch.ts'
 import { createSlots, MAX_CALLS } from '../../lib/slots.ts'
-import { claimOf, type Claim } from './claim.ts'
+import { claimOf, type ClaimedJob } from './claim.ts'
 import { readPoll, type PollRow } from './poll-rows.ts'
 
 export interface QueueConsumer extends Consumer {
   /** The name of the queue in pg-boss. */
   readonly name: string
   /** Jobs by their id in pg-boss. */
-  readonly held: ReadonlyMap<string, Claim>
+  readonly held: ReadonlyMap<string, ClaimedJob>
   /** Call this when another worker has claimed a job. */
-  lose(claim: Claim): void
+  lose(claim: ClaimedJob): void
   /** Call this when there may be a job to claim. */
   wake(): void
   /** Stops permanently, after all settlements are stored. */
@@ -33,9 +33,9 @@ export interface ConsumerHost {
   clock: Clock
   listeners: Listeners
   arrivals: Arrivals
-  progress(name: string, claim: Claim, record: JobRecord, value: number): Promise<void>
+  progress(name: string, claim: ClaimedJob, record: JobRecord, value: number): Promise<void>
   /** Reverts the crash that was counted for a job whose process is alive. */
-  lapsed(queue: string, claim: Claim): void
+  lapsed(queue: string, claim: ClaimedJob): void
   /** Notifies all instances that the queue may have jobs. */
   announce(name: string): Promise<unknown>
   /** Called when the consumer is closed. */
@@ -66,7 +66,7 @@ export function createConsumer(
   const name = encodeQueue(queue)
   const pollText = `SELECT * FROM ${quoteName(db.schema)}.nq_take_turn($1, $2, $3, $4, $5, $6, $7)`
   const prefetch = createPrefetch()
-  const slots = createSlots<Claim>(initialConcurrency, {
+  const slots = createSlots<ClaimedJob>(initialConcurrency, {
     clock,
     prefetch,
     processor,
@@ -122,7 +122,7 @@ export function createConsumer(
     return slots.wanted({ pending: polls.pendingClaims, least: MIN_SECOND_POLL })
   }
 
-  function started(claim: Claim): JobRecord {
+  function started(claim: ClaimedJob): JobRecord {
     const record = recordOf(queue, claim.row, 'active')
     // The database decided that the job is due, even if the clock of this machine is behind.
     record.runAt = Math.min(record.runAt, clock.now())
@@ -131,12 +131,12 @@ export function createConsumer(
     return record
   }
 
-  function unreadable(claim: Claim, error: unknown): void {
+  function unreadable(claim: ClaimedJob, error: unknown): void {
     db.reporter.error(`Job ${claim.key} of queue "${queue}" cannot be read, so it has failed.`, error)
     onSettled(unreadableJob(claim, error))
   }
 
-  function ended(claim: Claim, record: JobRecord, settlement: Settlement): void {
+  function ended(claim: ClaimedJob, record: JobRecord, settlement: Settlement): void {
     if (claim.stored) return claim.settled?.notify(emit)
     if (settlement.type === 'lost') host.lapsed(queue, claim)
     else onSettled(settlementOf(claim, record, settlement, clock.now(), (problem) => unstorable(record, problem)))

@@ -5,7 +5,7 @@ import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import type { Boss } from './boss.ts'
 import { createFairQueues } from './fair-queues.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
-import { checkDraft, encodeJob, encodeJsonb, encodeOutput, type Envelope } from './record.ts'
+import { checkStorableDraft, encodeJob, encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 import { copyJobsStatement, REMEMBER_IDS } from './sql-copies.ts'
 
 const REPEATABLE = { repeatable: true }
@@ -58,7 +58,7 @@ export function createPostgresJobCopies({ db, boss, provider, clock, announce }:
     },
     async write(jobs) {
       if (jobs.length === 0) return
-      for (const job of jobs) checkDraft(job)
+      for (const job of jobs) checkStorableDraft(job)
       const queues = [...new Set(jobs.map(({ queue }) => queue))]
       for (const queue of queues) await boss.ensureQueue(queue)
       for (const queue of queues) {

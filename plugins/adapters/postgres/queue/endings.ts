@@ -3,7 +3,7 @@ import type { Listeners } from '../../lib/listeners.ts'
 import type { Slots } from '../../lib/slots.ts'
 import type { AppendCarrier, JoinedPoll } from '../lib/joined-poll.ts'
 import type { PostgresPort } from '../lib/postgres.ts'
-import { claimOf, type Claim } from './claim.ts'
+import { claimOf, type ClaimedJob } from './claim.ts'
 import type { createPolls } from './polls.ts'
 import { settlementOf, type Settled } from './settlement.ts'
 import { readPoll, type PollRow } from './poll-rows.ts'
@@ -14,7 +14,7 @@ export interface EndingsOptions {
   db: PostgresPort
   clock: Pick<Clock, 'now'>
   listeners: Listeners
-  slots: Slots<Claim>
+  slots: Slots<ClaimedJob>
   polls: ReturnType<typeof createPolls>
   /** Returns whether nothing else waits to be stored, so that a poll may travel with an append. */
   mayJoin(): boolean
@@ -30,7 +30,7 @@ export interface EndingsOptions {
 export function createEndings(options: EndingsOptions) {
   const { queue, db, clock, listeners, slots, polls } = options
 
-  function pollOf(job: Claim, one: Settled): JoinedPoll {
+  function pollOf(job: ClaimedJob, one: Settled): JoinedPoll {
     const done = polls.begin(1)
     const claimed = options.begin()
     return {
@@ -54,7 +54,7 @@ export function createEndings(options: EndingsOptions) {
   }
 
   return {
-    of: (job: Claim, record: JobRecord, key: string): Ending => ({
+    of: (job: ClaimedJob, record: JobRecord, key: string): Ending => ({
       key,
       store: db,
       sent({ data }, carrier) {

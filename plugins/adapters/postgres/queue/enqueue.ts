@@ -15,7 +15,7 @@ import { copyValue } from '../../../lib/value.ts'
 import type { Boss } from './boss.ts'
 import { encodeQueue, jobUuid } from './names.ts'
 import { createFairQueues } from './fair-queues.ts'
-import { checkDraft, encodeJob, encodeJsonb } from './record.ts'
+import { checkStorableDraft, encodeJob, encodeJsonb } from './record.ts'
 
 interface Item {
   draft: JobDraft
@@ -69,7 +69,7 @@ export function createJobStore(db: PostgresPort, boss: Boss, host: { clock: Cloc
   /** Checks and copies a draft, so that a job that cannot be stored fails before it joins a group. */
   function prepare(draft: JobDraft): Item {
     const { data, name } = draft
-    checkDraft(draft)
+    checkStorableDraft(draft)
     const copy = data === undefined ? data : copyValue(data, host.payloadLimit, `data of job "${name}"`)
     return { draft, data: copy }
   }

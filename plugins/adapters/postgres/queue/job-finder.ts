@@ -8,7 +8,7 @@ import type { Candidates, ReadCandidates } from '../../lib/job-search/search.ts'
 import { isOwnQueue } from '../../lib/own-queue.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
-import { ofRun } from './of-run.ts'
+import { jobsOfRun } from './of-run.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
 import { CREATED_AT } from './sql-search.ts'
 
@@ -78,7 +78,7 @@ export function createJobFinder(db: PostgresPort, queueNames: () => Promise<stri
     if (runId === undefined) return undefined
     const values: unknown[] = []
     const use = (value: unknown): string => `$${values.push(value)}`
-    return findSome(ofRun(s, runId, names, use), values)
+    return findSome(jobsOfRun(s, runId, names, use), values)
   }
 
   function partsOf({ states = ALL_STATES, tag }: JobFilter, names: readonly string[]): Part[] {

@@ -1,7 +1,7 @@
 import type { JobQuery, JobRecord, JobState } from '../../../../kernel/index.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import { decodeQueue, encodeQueue } from './names.ts'
-import { ofRun } from './of-run.ts'
+import { jobsOfRun } from './of-run.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
 import { CREATED_AT } from './sql-search.ts'
 
@@ -29,7 +29,7 @@ export function createJobLister(db: PostgresPort, queueNames: () => Promise<stri
     if (queue !== undefined) where.push(`j.name = ${use(encodeQueue(queue))}`)
     if (name !== undefined) where.push(`coalesce(j.trace_context #>> '{nq,n}', '') = ${use(name)}`)
     if (runId !== undefined) {
-      where.push(ofRun(s, runId, queue === undefined ? await queueNames() : [encodeQueue(queue)], use))
+      where.push(jobsOfRun(s, runId, queue === undefined ? await queueNames() : [encodeQueue(queue)], use))
     }
     const from = (more: string): string => `SELECT j.* FROM ${s}.job j WHERE ${[...where, more].join(' AND ')}`
     let jobs = from('true')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { checkText } from '../lib/postgres.ts'
+import { checkStorableText } from '../lib/postgres.ts'
 
 const PLAIN_NAME = /^[A-Za-z0-9_./-]+$/
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -14,7 +14,7 @@ const INTERNAL = '__pgboss__'
  */
 export function encodeQueue(name: string): string {
   if (PLAIN_NAME.test(name) && !name.startsWith(ENCODED) && !name.startsWith(INTERNAL)) return name
-  checkText(name, 'queue name')
+  checkStorableText(name, 'queue name')
   let encoded = ENCODED
   for (const byte of Buffer.from(name)) {
     const char = String.fromCharCode(byte)

@@ -8,7 +8,7 @@ import { RUN } from './sql-lists.ts'
  * @param names the queues, by their names in pg-boss
  * @param use adds a value to the statement, and returns its placeholder
  */
-export function ofRun(s: string, runId: string, names: readonly string[], use: (value: unknown) => string): string {
+export function jobsOfRun(s: string, runId: string, names: readonly string[], use: (value: unknown) => string): string {
   const ids = names.map((name) => jobUuid(decodeQueue(name), runId))
   return `(j.name, j.id) IN (
       SELECT j.name, j.id FROM ${s}.job j WHERE ${RUN} = ${use(runId)}

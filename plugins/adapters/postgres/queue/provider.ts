@@ -20,7 +20,7 @@ import { encodeJsonb, STORED_COLUMNS, storedRecord, type StoredJobRow } from './
 import { DUE_KEY, dueOn } from './sql-fair-keys.ts'
 import { hasMarks, LATER_ROUNDS, ROUND } from './marks.ts'
 import { createJobLister } from './job-lister.ts'
-import { limitsOf, type LimitColumns } from './queue-limits.ts'
+import { queueLimitsOf, type LimitColumns } from './queue-limits.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 
@@ -164,7 +164,7 @@ export function createPostgresQueues({
     },
     async getLimits(queue) {
       const text = `SELECT concurrency, rate_limit, rate_period FROM ${s}.nq_queue WHERE name = $1`
-      return limitsOf((await db.query<LimitColumns>(text, [encodeQueue(queue)], REPEATABLE))[0])
+      return queueLimitsOf((await db.query<LimitColumns>(text, [encodeQueue(queue)], REPEATABLE))[0])
     },
     async retry(queue, id, { round, ...edited } = {}) {
       const hasData = 'data' in edited

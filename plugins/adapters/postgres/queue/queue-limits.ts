@@ -8,7 +8,7 @@ export interface LimitColumns {
   rate_period: number | null
 }
 
-export function limitsOf(row: LimitColumns | undefined): QueueLimits {
+export function queueLimitsOf(row: LimitColumns | undefined): QueueLimits {
   const { concurrency = null, rate_limit: limit = null, rate_period: period = null } = row ?? {}
   return {
     ...(concurrency !== null && { concurrency }),

@@ -10,7 +10,7 @@ import type {
 } from '../../../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../../lib/json.ts'
 import type { FairShare } from '../../lib/fair-share.ts'
-import { checkText } from '../lib/postgres.ts'
+import { checkStorableText } from '../lib/postgres.ts'
 import { encodeQueue, hashUuid, jobUuid } from './names.ts'
 import { NO_TURN } from './sql-fair-keys.ts'
 
@@ -136,14 +136,14 @@ function decodeOutput(text: string | null): unknown {
 }
 
 /** @throws QueueError `VALUE_UNSUPPORTED` if PostgreSQL cannot store a name or id, `OPTION_INVALID` for an invalid moment or priority */
-export function checkDraft({ id, queue, name, runId, runAt, createdAt, priority }: JobDraft): void {
+export function checkStorableDraft({ id, queue, name, runId, runAt, createdAt, priority }: JobDraft): void {
   checkMoment('"runAt" of a job', runAt)
   checkMoment('"createdAt" of a job', createdAt)
   if (!isPriority(priority)) throw invalid('"priority" of a job', EXPECTED.priority, priority)
-  checkText(id, 'job id')
-  checkText(queue, 'queue name')
-  checkText(name, 'job name')
-  checkText(runId, 'run id')
+  checkStorableText(id, 'job id')
+  checkStorableText(queue, 'queue name')
+  checkStorableText(name, 'job name')
+  checkStorableText(runId, 'run id')
 }
 
 /**

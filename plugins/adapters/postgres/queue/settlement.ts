@@ -1,6 +1,6 @@
 import { serializeError, type JobRecord, type QueueEvent, type Settlement } from '../../../../kernel/index.ts'
 import { givenBack, storable } from '../../lib/storable.ts'
-import type { Claim, NotifyListeners } from './claim.ts'
+import type { ClaimedJob, NotifyListeners } from './claim.ts'
 import { encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 
 /** The settlement of a job, encoded for `nq_take_turn`. */
@@ -34,20 +34,20 @@ interface Change {
 }
 
 /** Returns the settlement of a job that was not started. The job keeps its position in the queue. */
-export function returned({ key: uuid, ctid, count }: Claim): Settled {
+export function returned({ key: uuid, ctid, count }: ClaimedJob): Settled {
   const text = `{"i":"${uuid}","n":${count},"s":"retry"}`
   return { uuid, ctid, text, hold: 0, again: true, returned: true, notify() {} }
 }
 
 /** Returns the settlement of a job that cannot be decoded. It has failed, because it would not be decoded the next time either. */
-export function unreadableJob({ key: uuid, ctid, count }: Claim, error: unknown): Settled {
+export function unreadableJob({ key: uuid, ctid, count }: ClaimedJob, error: unknown): Settled {
   const text = `{"i":"${uuid}","n":${count},"s":"failed","o":${encodeJsonb(serializeError(error))}}`
   return { uuid, ctid, text, hold: 0, again: false, returned: false, notify() {} }
 }
 
 /** Encodes a settlement. If it cannot be stored, calls `report`, and returns a settlement with which the job runs again. */
 export function settlementOf(
-  claim: Claim,
+  claim: ClaimedJob,
   before: JobRecord,
   settlement: Settlement,
   now: number,
@@ -61,7 +61,7 @@ export function settlementOf(
   }
 }
 
-function settledOf(claim: Claim, before: JobRecord, change: Change, now: number): Settled {
+function settledOf(claim: ClaimedJob, before: JobRecord, change: Change, now: number): Settled {
   const { key: uuid, ctid, count } = claim
   const { state, output, delay, envelope, record, events, hold = 0 } = change
   let text = `{"i":"${uuid}","n":${count},"s":"${state}"`
@@ -87,7 +87,7 @@ function settledOf(claim: Claim, before: JobRecord, change: Change, now: number)
  * Returns the settlement of a job whose outcome the store rejects. The job runs again, which counts as a crash. If its outcome
  * is in its events, the next claim completes the job with that outcome.
  */
-function givenBackInstead(claim: Claim, before: JobRecord, now: number): Settled {
+function givenBackInstead(claim: ClaimedJob, before: JobRecord, now: number): Settled {
   const change = changeOf(before, givenBack({}, now), now)
   return { ...settledOf(claim, before, change, now), instead: undefined }
 }

@@ -1,8 +1,8 @@
 import type { Reporter } from '../../../../kernel/index.ts'
 import { watchOutage } from '../../../lib/outage.ts'
-import { unavailable, type Outage } from '../lib/redis.ts'
+import { unavailable, type RedisOutage } from '../lib/redis.ts'
 
-export interface OutageWatch extends Outage {
+export interface OutageWatch extends RedisOutage {
   /** Call this when the connection was lost. */
   lost(error: Error): void
   /** Call this when the connection is ready again. */

@@ -5,8 +5,8 @@ import { mergeAppend, type MergedAppends, type WaitingAppend } from '../../lib/m
 import type { AppendReceipt } from '../lib/append-receipt.ts'
 import { defineScript, isFault, wakeChannel, type RedisPort } from '../lib/redis.ts'
 import { APPEND } from './append-script.ts'
-import { checkAppend } from './check-append.ts'
-import { encodeEvent, encodeNames, fieldOf } from './codec.ts'
+import { checkAppendTypes } from './check-append.ts'
+import { encodeEvent, encodeNames, hashFieldOf } from './codec.ts'
 import type { Shards } from './shards.ts'
 
 /** The maximum number of streams and of characters in one call, because a script blocks Redis. */
@@ -81,7 +81,7 @@ export function createAppender(redis: RedisPort, shards: Shards) {
   }
 
   return (stream: string, drafts: readonly EventDraft[], options: AppendOptions): Promise<AppendResult> => {
-    checkAppend(stream, drafts, options)
+    checkAppendTypes(stream, drafts, options)
     const number = redis.cluster ? shards.indexOf(stream) : shards.hashOf(stream) % PIPELINES
     const pipeline = (pipelines[number] ??= createPipeline(shards.tags[redis.cluster ? number : 0]!, number))
     const texts = drafts.map(encodeEvent)
@@ -118,15 +118,15 @@ function headerOf(stream: string, units: readonly Unit[]): (string | number | bo
   const described = units.flatMap(({ members, options: { unless, fence, expectedSeq, reopen, run } }) => {
     const events = members.flatMap(({ drafts }) => drafts)
     return [
-      position(unless === undefined ? undefined : fieldOf('k', stream, unless)),
-      position(fence && fieldOf('t', stream, fence.job)),
+      position(unless === undefined ? undefined : hashFieldOf('k', stream, unless)),
+      position(fence && hashFieldOf('t', stream, fence.job)),
       fence?.token ?? false,
       expectedSeq ?? false,
       reopen === true,
       run === undefined ? false : (run.status ?? ''),
       run === undefined ? false : encodeNames(stream, run),
       events.length,
-      ...events.map(({ key }) => position(key === undefined ? undefined : fieldOf('k', stream, key))),
+      ...events.map(({ key }) => position(key === undefined ? undefined : hashFieldOf('k', stream, key))),
     ]
   })
   return [positions.size, ...positions.keys(), units.length, ...described]

@@ -8,7 +8,7 @@ const STATUSES: readonly unknown[] = ['running', 'completed', 'failed', 'cancell
  *
  * @throws QueueError `OPTION_INVALID`
  */
-export function checkAppend(stream: string, events: readonly EventDraft[], options: AppendOptions): void {
+export function checkAppendTypes(stream: string, events: readonly EventDraft[], options: AppendOptions): void {
   const { unless, fence, expectedSeq, run } = options
   checkText('The stream of an append', stream)
   for (const { key } of events) if (key !== undefined) checkText('The key of an event', key)

@@ -27,7 +27,7 @@ export function decodeEvent(runId: string, seq: number, entryId: string, text: s
  * Returns the field of a stream's hash for a key (`k`) or for the fence of a job (`t`). Many of these names end with the name of the
  * stream. Such a field has an upper case letter and omits the name of the stream, which saves a third of the size of a small stream.
  */
-export function fieldOf(kind: 'k' | 't', stream: string, name: string): string {
+export function hashFieldOf(kind: 'k' | 't', stream: string, name: string): string {
   if (stream === '' || !name.endsWith(stream)) return `${kind}:${name}`
   return `${kind.toUpperCase()}:${name.slice(0, -stream.length)}`
 }

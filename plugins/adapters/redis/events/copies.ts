@@ -4,7 +4,7 @@ import { outOfPlace } from '../../lib/local-events/copies.ts'
 import type { EventCopies, StreamEnd, StreamPart } from '../../lib/store-copy.ts'
 import { escapePattern, nodesOf, pagesOf, STEP } from '../lib/keys.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
-import { decodeRun, encodeCopied, encodeNames, fieldOf, RUN_FIELDS } from './codec.ts'
+import { decodeRun, encodeCopied, encodeNames, hashFieldOf, RUN_FIELDS } from './codec.ts'
 import { COPY } from './copy-scripts.ts'
 import type { Shards } from './shards.ts'
 
@@ -87,8 +87,8 @@ export function createRedisEventCopies(
 function encodePart(tag: string, { stream, trimmed, events, snapshots = [], end }: StreamPart): object {
   const run = end?.run
   const fields = end && [
-    ...end.fences.map(([job, token]) => [fieldOf('t', stream, job), String(token)]),
-    ...end.keys.map((key) => [fieldOf('k', stream, key), '0']),
+    ...end.fences.map(([job, token]) => [hashFieldOf('t', stream, job), String(token)]),
+    ...end.keys.map((key) => [hashFieldOf('k', stream, key), '0']),
   ]
   const ownQueue = run && run.status !== 'running' && run.queue?.startsWith('_')
   return {
@@ -96,7 +96,7 @@ function encodePart(tag: string, { stream, trimmed, events, snapshots = [], end 
     s: stream,
     x: trimmed,
     n: events.length === 0 ? 0 : events[0]!.seq - 1,
-    k: events.map(({ key }) => (key === undefined ? false : fieldOf('k', stream, key))),
+    k: events.map(({ key }) => (key === undefined ? false : hashFieldOf('k', stream, key))),
     m: snapshots.map(({ reducer, seq, state }) => [`${seq}:${reducer}`, encodeJson(state)]),
     ...(fields && { f: fields }),
     ...(run && {

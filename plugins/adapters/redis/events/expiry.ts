@@ -2,13 +2,13 @@ import type { ExpirePolicy, StreamHead } from '../../../../kernel/index.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { createOldestFirst } from '../lib/oldest.ts'
 import { coalesceSweeps } from '../lib/sweeps.ts'
-import { FORGET, FORGET_STREAMS } from './scripts.ts'
+import { REMOVE_ENDED_RUNS, FORGET_STREAMS } from './scripts.ts'
 import type { Shards } from './shards.ts'
 
 /** Creates the function that deletes ended runs of all shards, oldest first. */
 export function createExpiry(redis: RedisPort, { tags }: Shards) {
   const oldestFirst = createOldestFirst(redis)
-  const script = defineScript(redis, FORGET)
+  const script = defineScript(redis, REMOVE_ENDED_RUNS)
 
   return coalesceSweeps(async ({ outcome, ...bounds }: ExpirePolicy) => {
     const forget = (index: string): Promise<number> => {

@@ -141,7 +141,7 @@ end
  *
  * Returns the number of deleted runs.
  */
-export const FORGET = `
+export const REMOVE_ENDED_RUNS = `
 local call, suffix, forgotten = redis.call, ':' .. ARGV[1], 0
 local outcome = string.gsub(ARGV[1], '^_', '')
 local left = ${MAX_DROPPED}

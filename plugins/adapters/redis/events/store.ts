@@ -10,7 +10,7 @@ import { decodeJson, encodeJson } from '../../../lib/json.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { copyValue } from '../../../lib/value.ts'
 import { createAppender } from './appender.ts'
-import { decodeEvent, decodeRun, fieldOf, RUN_FIELDS } from './codec.ts'
+import { decodeEvent, decodeRun, hashFieldOf, RUN_FIELDS } from './codec.ts'
 import { createExpiry, createForgetter } from './expiry.ts'
 import { createRunList } from './run-list.ts'
 import { BY_KEY, GET_SNAPSHOT, PUT_SNAPSHOT, READ, TRIM } from './scripts.ts'
@@ -93,7 +93,7 @@ export function createRedisEventStore(redis: RedisPort, kernel: Pick<Kernel, 'co
     read,
     head,
     async byKey(stream, key) {
-      const [seq, id, text] = (await onStream(byKey, stream, fieldOf('k', stream, key))) as string[]
+      const [seq, id, text] = (await onStream(byKey, stream, hashFieldOf('k', stream, key))) as string[]
       return text === undefined ? undefined : decodeEvent(stream, Number(seq), id!, text)
     },
     snapshots: {

@@ -5,7 +5,7 @@ import { QueueError, type Diagnosis, type Unsubscribe } from '../../../../kernel
 export type RedisClient = Redis | Cluster
 
 /** The state of an outage: whether Redis accepts calls. The start and the end of an outage are reported once each. */
-export interface Outage {
+export interface RedisOutage {
   /** Why Redis accepts no calls or no writes. `undefined` if it does. */
   readonly reason: QueueError | undefined
   /** Call this when Redis refused a call for a temporary reason. */
@@ -31,7 +31,7 @@ export interface RedisPort {
   readonly enqueueTimeout: number
   /** The number of the database. Channels contain it, because Redis does not separate channels by database. */
   readonly database: number
-  readonly outage: Outage
+  readonly outage: RedisOutage
   /** Compares this machine's clock with a reading of the clock of Redis. `askedAt` is `Date.now()` before the request. */
   compareClock(storeNow: number, askedAt: number): void
   /** Rejects with `STORE_UNAVAILABLE` unless Redis accepts a write. */

@@ -208,7 +208,7 @@ wakeWhenDue(base)
  *
  * Invariant: an id is remembered before its job is removed, in case the script fails in between.
  */
-export const FORGET = `${COMMON}${INDEX}
+export const REMOVE_ENDED_JOBS = `${COMMON}${INDEX}
 local forgotten, removed, returnsJobs, rememberFor = 0, {}, ARGV[1] == '1', tonumber(ARGV[2])
 
 local function remember(base, id)

@@ -9,7 +9,7 @@ import {
   encodeSettlement,
   type Claimed,
   type Argument,
-  type Outcome,
+  type PendingOutcome,
 } from './settlement.ts'
 
 export interface OutcomesOptions {
@@ -39,7 +39,7 @@ export interface OutcomesOptions {
  * the runner counts.
  */
 export function createOutcomes({ redis, kernel, listeners, toStore, added, finished, hold, release }: OutcomesOptions) {
-  let queued: Outcome[] = []
+  let queued: PendingOutcome[] = []
 
   /** Encodes a settlement. If it cannot be stored, the job runs again, so that the other settlements of the call are stored. */
   function encode(claimed: Claimed, settlement: Settlement): { settlement: Settlement; args: Argument[] } {
@@ -74,7 +74,7 @@ export function createOutcomes({ redis, kernel, listeners, toStore, added, finis
     added()
   }
 
-  function finish({ claimed, settlement }: Outcome, outcome: string, now: number): void {
+  function finish({ claimed, settlement }: PendingOutcome, outcome: string, now: number): void {
     if (listeners.any && settlement && claimed.record) emitSettled(listeners, claimed.record, settlement, outcome, now)
     finished(claimed)
   }
@@ -117,19 +117,19 @@ export function createOutcomes({ redis, kernel, listeners, toStore, added, finis
       store: redis,
       sent: (end, receipt) => addEarly(claimed, end, receipt as AppendReceipt),
     }),
-    take(most: number): Outcome[] {
+    take(most: number): PendingOutcome[] {
       const taken = queued.slice(0, most)
       queued = queued.slice(taken.length)
       for (const outcome of taken) outcome.sent = true
       return taken
     },
     /** Puts the outcomes of a failed call back. */
-    putBack(taken: readonly Outcome[]): void {
+    putBack(taken: readonly PendingOutcome[]): void {
       queued = [...taken.filter(({ receipt }) => !receipt), ...queued]
       for (const { claimed, receipt } of taken) if (receipt) forgetEarly(claimed)
     },
     /** Receives the results of a call. */
-    accept(taken: readonly Outcome[], results: readonly string[], now: number): void {
+    accept(taken: readonly PendingOutcome[], results: readonly string[], now: number): void {
       for (const [index, outcome] of taken.entries()) {
         const { claimed, receipt } = outcome
         const result = results[index]!

@@ -24,7 +24,18 @@ import { createAdder } from './adder.ts'
 import { decodeJob, encodeData, runIdOf } from './job-codec.ts'
 import { createJobFinder } from './job-finder.ts'
 import { createJobSearch } from './job-search.ts'
-import { CANCEL, FORGET, GET, KNOWN, PAUSE, PROMOTE, REMOVE, RESCHEDULE, RETRY, SET_LIMITS } from './job-scripts.ts'
+import {
+  CANCEL,
+  REMOVE_ENDED_JOBS,
+  GET,
+  KNOWN,
+  PAUSE,
+  PROMOTE,
+  REMOVE,
+  RESCHEDULE,
+  RETRY,
+  SET_LIMITS,
+} from './job-scripts.ts'
 import type { Listeners } from '../../lib/listeners.ts'
 import { encodeId, OWN, storedIds } from './names.ts'
 import type { Queues } from './queues.ts'
@@ -50,7 +61,7 @@ export function createRedisQueueProvider(
   const promote = defineScript(redis, PROMOTE)
   const reschedule = defineScript(redis, RESCHEDULE)
   const remove = defineScript(redis, REMOVE)
-  const forget = defineScript(redis, FORGET)
+  const forget = defineScript(redis, REMOVE_ENDED_JOBS)
   const pause = defineScript(redis, PAUSE)
   const setLimits = defineScript(redis, SET_LIMITS)
   const known = defineScript(redis, KNOWN)

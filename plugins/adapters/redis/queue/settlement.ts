@@ -17,7 +17,7 @@ export interface Claimed extends SlotJob {
   /** The settlement of the runner. */
   settled: Settlement | undefined
   /** The outcome that depends on the append of the terminal event. */
-  early: Outcome | undefined
+  early: PendingOutcome | undefined
   /** The result of `early`, and when it was stored. */
   stored: { outcome: string; at: number } | undefined
 }
@@ -36,7 +36,7 @@ export function claimedOf(key: string, claim: number, fields: readonly (string |
 }
 
 /** An outcome of a claimed job that one call stores. */
-export interface Outcome {
+export interface PendingOutcome {
   readonly claimed: Claimed
   /** Absent if the job goes back to the queue without having started. */
   settlement: Settlement | undefined
@@ -101,7 +101,7 @@ export function encodeReturned({ key, claim }: Claimed): Argument[] {
  * Encodes the outcomes of a call for the script `SETTLE_AND_CLAIM`. Outcomes that depend on an append name its call by a number, because
  * many appends share one call.
  */
-export function encodeBatch(batch: readonly Outcome[]): Argument[] {
+export function encodeBatch(batch: readonly PendingOutcome[]): Argument[] {
   const calls: Argument[] = []
   const numbers = new Map<string, number>()
   const encoded: Argument[] = []

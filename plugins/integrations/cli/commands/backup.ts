@@ -4,7 +4,7 @@ import { exportStore, type CopyableStore } from '../../lib/backup/export.ts'
 import { checkExport, readExport, writeExport } from '../../lib/backup/files.ts'
 import { importStore, isEmptyStore } from '../../lib/backup/import.ts'
 import { configOf, openKernel, type Host } from '../backend.ts'
-import { command, type Call, type Commands } from './define.ts'
+import { command, type CommandCall, type Commands } from './define.ts'
 
 export function backupCommands(host: Host): Commands {
   return {
@@ -24,7 +24,7 @@ export function backupCommands(host: Host): Commands {
 }
 
 /** Writes everything in the store of a folder to a file. */
-export async function exportAll(host: Host, file: string, { cwd, output }: Call): Promise<void> {
+export async function exportAll(host: Host, file: string, { cwd, output }: CommandCall): Promise<void> {
   await withStore(host, cwd, async (store) => {
     const counts = await writeExport(exportStore(store), file)
     if (output.json) return output.value({ file, ...counts })
@@ -32,7 +32,7 @@ export async function exportAll(host: Host, file: string, { cwd, output }: Call)
   })
 }
 
-async function importAll(host: Host, file: string, merge: boolean, { cwd, output }: Call): Promise<void> {
+async function importAll(host: Host, file: string, merge: boolean, { cwd, output }: CommandCall): Promise<void> {
   await checkExport(file)
   await withStore(host, cwd, async (store) => {
     if (!merge && !(await isEmptyStore(store))) {

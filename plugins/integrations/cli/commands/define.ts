@@ -10,7 +10,7 @@ import type { Backend } from '../protocol.ts'
 export const unsuccessful = new Error('unsuccessful')
 
 /** The values that a command receives in addition to its own arguments. */
-export interface Call {
+export interface CommandCall {
   cwd: string
   output: Output
 }
@@ -18,7 +18,7 @@ export type Commands = Record<string, CommandDef>
 type Given = Record<string, unknown> & { _: string[]; json?: boolean; cwd?: string }
 type Run<A extends ArgsDef> = (
   args: Parameters<NonNullable<CommandDef<A & typeof common>['run']>>[0]['args'],
-  call: Call,
+  call: CommandCall,
 ) => Promise<void>
 
 /**

@@ -3,11 +3,11 @@ import type { Kernel } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { bulkReport } from './operator-answers.ts'
 import { filterBody, filterOfBody } from './job-filter.ts'
-import { route, type Call, type Route } from './route.ts'
+import { route, type RouteCall, type Route } from './route.ts'
 import { count, limit, name, prose } from './values.ts'
 
 type Report = Awaited<ReturnType<Kernel['bulkReport']>>
-type BulkCall = Pick<Call<'bulk/:bulk', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
+type BulkCall = Pick<RouteCall<'bulk/:bulk', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
 
 /** Returns the subject of a bulk action: the queue or the run, if its filter names one. */
 function subjectOf({ filter: { queue, runId }, action }: Pick<Report, 'filter' | 'action'>) {

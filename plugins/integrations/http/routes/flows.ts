@@ -3,7 +3,7 @@ import type { Kernel } from '../../../../kernel/index.ts'
 import { placesOf } from '../../../flow/lib/flow-places.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { headers, headersOf, name, tags } from './values.ts'
+import { headers, jobHeadersOf, name, tags } from './values.ts'
 
 /** Returns the definition of a flow in this process. @throws QueueError `FLOW_UNKNOWN` */
 function flowOf(kernel: Kernel, flow: string): z.infer<typeof answers.flow> {
@@ -77,7 +77,7 @@ export const flowRoutes: readonly Route[] = [
     answer: answers.enqueued,
     status: 202,
     async handle({ kernel, params, body: { input, ...options }, request, assertMay }) {
-      const started = { ...options, headers: headersOf(request, options.headers) }
+      const started = { ...options, headers: jobHeadersOf(request, options.headers) }
       const run = await kernel.flow(params.flow).start(input, started)
       // Another caller may have started a run with this id.
       if (run.deduplicated) await assertMay({ runId: run.runId })

@@ -9,7 +9,7 @@ const STATES = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelle
 const REPLACED = ['data', 'delay'] as const
 
 /** The options of every caller. `assertOptions` checks further options that the application defined with `http: true`. */
-export const options = z.looseObject({
+export const jobOptions = z.looseObject({
   /** The id of the job. If the queue knows a job with this id, that job is returned. */
   id: name.optional(),
   attempts: count.optional(),
@@ -59,7 +59,7 @@ export const options = z.looseObject({
 /** @throws QueueError `VALIDATION_FAILED` for an option that HTTP callers may not set */
 export function assertOptions(kernel: Kernel, given: object): void {
   const custom = [...kernel.customJobOptions].filter(([, { http }]) => http).map(([key]) => key)
-  const known = [...Object.keys(options.shape), ...custom]
+  const known = [...Object.keys(jobOptions.shape), ...custom]
   const unknown = Object.keys(given).find((key) => !known.includes(key))
   if (unknown !== undefined) throw unknownKey('The options of a job', unknown, known, 'VALIDATION_FAILED')
 }

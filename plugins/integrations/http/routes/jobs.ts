@@ -10,15 +10,15 @@ import {
 import * as answers from './answers.ts'
 import { withoutForeignJobs } from './foreign-jobs.ts'
 import { largeCount } from '../../../lib/large-counts.ts'
-import { route, type Call, type Route } from './route.ts'
+import { route, type RouteCall, type Route } from './route.ts'
 import { filterOf, filterQuery } from './job-filter.ts'
-import { assertOptions, options } from './job-options.ts'
-import { bodyDelay, cursor, headersOf, limit, name, prose, reference, whole } from './values.ts'
+import { assertOptions, jobOptions } from './job-options.ts'
+import { bodyDelay, cursor, jobHeadersOf, limit, name, prose, reference, whole } from './values.ts'
 
 /** The largest offset in a list of jobs. Stores read all entries before it. */
 const MAX_OFFSET = 100_000
 
-type JobCall = Pick<Call<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
+type JobCall = Pick<RouteCall<'jobs/:queue/:job', undefined, undefined>, 'kernel' | 'params' | 'assertMay'>
 
 /** Queues of plugins are closed to HTTP callers. */
 function workerOf(kernel: Kernel, id: unknown): WorkerDefinition | undefined {
@@ -129,7 +129,7 @@ export const jobRoutes: readonly Route[] = [
     action: 'jobs.enqueue',
     destructive: false,
     summary: 'Enqueue a job for a worker',
-    body: z.strictObject({ worker: name, data: z.unknown().optional(), options: options.optional() }),
+    body: z.strictObject({ worker: name, data: z.unknown().optional(), options: jobOptions.optional() }),
     answer: answers.enqueued,
     status: 202,
     subject(kernel, { worker }) {
@@ -141,7 +141,7 @@ export const jobRoutes: readonly Route[] = [
         throw new QueueError('WORKER_UNKNOWN', `There is no worker "${worker}" here. List them with GET workers.`)
       }
       assertOptions(kernel, given)
-      const job = await kernel.enqueue(worker, data, { ...given, headers: headersOf(request, given.headers) })
+      const job = await kernel.enqueue(worker, data, { ...given, headers: jobHeadersOf(request, given.headers) })
       // Another caller may have enqueued a job with this id.
       if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
       return job

@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { MAX_DURATION, MAX_MOMENT, QueueError, type Kernel } from '../../../../kernel/index.ts'
 import type { HttpAction } from '../access.ts'
 import * as answers from './answers.ts'
-import { route, type Call, type Route } from './route.ts'
+import { route, type RouteCall, type Route } from './route.ts'
 import { limit, moment, name, reference, whole } from './values.ts'
 
-type Reader = Pick<Call<string, undefined, undefined>, 'mayRead'>
+type Reader = Pick<RouteCall<string, undefined, undefined>, 'mayRead'>
 type Group = Awaited<ReturnType<Kernel['errorGroup']>>
 
 /** Counts and errors of a queue are only for callers who may also read the queue itself. */
@@ -25,7 +25,10 @@ async function visible(call: Reader, group: Group): Promise<Group | undefined> {
   return jobs.length === 0 ? undefined : { ...group, jobs }
 }
 
-type GroupCall = Pick<Call<'errors/:fingerprint', undefined, undefined>, 'kernel' | 'params' | 'mayRead' | 'assertMay'>
+type GroupCall = Pick<
+  RouteCall<'errors/:fingerprint', undefined, undefined>,
+  'kernel' | 'params' | 'mayRead' | 'assertMay'
+>
 
 /** @throws QueueError `ERROR_UNKNOWN`, also for a group that the request may not read; `REQUEST_FORBIDDEN` */
 async function findGroup(call: GroupCall): Promise<Group> {

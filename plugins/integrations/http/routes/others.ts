@@ -6,7 +6,7 @@ import { checkHealth } from '../../../observability/lib/health.ts'
 import { limitsOf } from '../../../lib/worker-limits.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { flag, headersOf, name } from './values.ts'
+import { flag, jobHeadersOf, name } from './values.ts'
 
 function describe(kernel: Kernel, worker: WorkerDefinition): z.infer<typeof answers.worker> {
   return {
@@ -40,7 +40,7 @@ export const otherRoutes: readonly Route[] = [
     status: 202,
     subject: (_kernel, { name: event }) => (typeof event === 'string' ? { event } : {}),
     async handle({ kernel, body: { name: event, payload, id = kernel.newId(), key }, request }) {
-      const { deduplicated } = await kernel.sendEvent(event, payload, { id, key, headers: headersOf(request) })
+      const { deduplicated } = await kernel.sendEvent(event, payload, { id, key, headers: jobHeadersOf(request) })
       return { id, deduplicated }
     },
   }),

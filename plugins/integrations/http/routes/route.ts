@@ -15,7 +15,7 @@ export type Subject = Partial<Omit<HttpAction, 'type'>>
 type Output<S> = S extends z.ZodType ? z.output<S> : undefined
 
 /** A request that has been validated and authorized. */
-export interface Call<Path extends string, Query, Body> {
+export interface RouteCall<Path extends string, Query, Body> {
   kernel: Kernel
   request: Request
   params: Record<ParamsOf<Path>, string>
@@ -70,7 +70,7 @@ export interface AnsweringRoute<
   Body extends z.ZodType | undefined = z.ZodType | undefined,
 > extends RouteDefinition<Path, Query, Body> {
   /** Returns a value that becomes JSON, or a Response. */
-  handle(call: Call<Path, Query, Body>): MaybePromise<unknown>
+  handle(call: RouteCall<Path, Query, Body>): MaybePromise<unknown>
 }
 
 /** The source of a stream, a run or `'*'`, and where it begins. */
@@ -84,13 +84,13 @@ export interface StreamRoute<
   Path extends string = string,
   Query extends z.ZodObject | undefined = z.ZodObject | undefined,
 > extends RouteDefinition<Path, Query, undefined> {
-  stream(call: Call<Path, Query, undefined>): MaybePromise<StreamRequest>
+  stream(call: RouteCall<Path, Query, undefined>): MaybePromise<StreamRequest>
 }
 
 /** A route with any types. Its handler receives values that its own schemas have validated, so the table needs no types for them. */
 export type Route = RouteDefinition & {
-  handle?(call: Call<string, undefined, undefined>): MaybePromise<unknown>
-  stream?(call: Call<string, undefined, undefined>): MaybePromise<StreamRequest>
+  handle?(call: RouteCall<string, undefined, undefined>): MaybePromise<unknown>
+  stream?(call: RouteCall<string, undefined, undefined>): MaybePromise<StreamRequest>
 }
 
 export function route<

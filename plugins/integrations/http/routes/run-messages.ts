@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { flowOfRun } from '../../lib/find-run.ts'
 import * as answers from './answers.ts'
 import { route, type Route } from './route.ts'
-import { headers, headersOf, name } from './values.ts'
+import { headers, jobHeadersOf, name } from './values.ts'
 
 const message = z.object({
   name: z.string(),
@@ -71,7 +71,7 @@ export const runMessageRoutes: readonly Route[] = [
       const flow = kernel.flow(await flowOfRun(kernel, runId))
       const sent = await flow.signal(runId, signal, payload, {
         ...options,
-        headers: headersOf(request, options.headers),
+        headers: jobHeadersOf(request, options.headers),
       })
       return { changed: !sent.deduplicated }
     },

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { isText, QueueError, type Kernel } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { schedule as scheduleAnswer } from './operator-answers.ts'
-import { route, type Call, type Route } from './route.ts'
+import { route, type RouteCall, type Route } from './route.ts'
 import { bodyMoment, count, headers, ms, name } from './values.ts'
 
 /** The longest cron expression, in bytes. Even long lists of minutes are shorter. */
@@ -40,14 +40,14 @@ type Details = Awaited<ReturnType<Kernel['scheduleDetails']>>[number]
 /** Removes values that JSON cannot represent, and runs that the request may not read. */
 async function shown(
   { data, recent, ...details }: Details,
-  { mayRead }: Pick<Call<string, undefined, undefined>, 'mayRead'>,
+  { mayRead }: Pick<RouteCall<string, undefined, undefined>, 'mayRead'>,
 ) {
   const seen = []
   for (const one of recent) if (await mayRead({ type: 'runs.read', runId: one.runId })) seen.push(one)
   return { ...details, ...(typeof data !== 'function' && data !== undefined && { data }), recent: seen }
 }
 
-type ScheduleCall = Pick<Call<'schedules/:schedule', undefined, undefined>, 'kernel' | 'params' | 'mayRead'>
+type ScheduleCall = Pick<RouteCall<'schedules/:schedule', undefined, undefined>, 'kernel' | 'params' | 'mayRead'>
 
 async function find(call: ScheduleCall) {
   const { schedule } = call.params

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { QueueError, type Kernel } from '../../../../kernel/index.ts'
 import * as answers from './answers.ts'
 import { trigger as triggerAnswer, triggerRecord } from './operator-answers.ts'
-import { route, type Call, type Route } from './route.ts'
-import { count, headersOf, limit, ms, name } from './values.ts'
+import { route, type RouteCall, type Route } from './route.ts'
+import { count, jobHeadersOf, limit, ms, name } from './values.ts'
 
 const target = {
   /** The flow to start, or else the worker to enqueue. */
@@ -39,7 +39,10 @@ const triggerBody = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('webhook'), path: name, verify, ...target }),
 ])
 
-async function find({ kernel, params }: Pick<Call<'triggers/:trigger', undefined, undefined>, 'kernel' | 'params'>) {
+async function find({
+  kernel,
+  params,
+}: Pick<RouteCall<'triggers/:trigger', undefined, undefined>, 'kernel' | 'params'>) {
   const details = (await kernel.triggerDetails()).find(({ name }) => name === params.trigger)
   if (details) return details
   throw new QueueError('TRIGGER_UNKNOWN', `There is no trigger "${params.trigger}" here. List them with GET triggers.`)
@@ -102,7 +105,7 @@ export const triggerRoutes: readonly Route[] = [
     answer: answers.enqueued,
     status: 202,
     async handle({ kernel, params, body: { payload, ...options }, request, assertMay }) {
-      const job = await kernel.emitTrigger(params.trigger, payload, { ...options, headers: headersOf(request) })
+      const job = await kernel.emitTrigger(params.trigger, payload, { ...options, headers: jobHeadersOf(request) })
       if (job.deduplicated) await assertMay({ queue: job.queue, job: job.id, runId: job.runId })
       return job
     },

@@ -29,7 +29,7 @@ export const headers = z
   .record(z.string().max(10_000), z.string().max(10_000))
   .refine(isHeaders, `Expected ${EXPECTED.headers}`)
 /** Returns the headers of a job: the headers that the caller names, and the context of the trace of its request. */
-export function headersOf(request: Request, given: Readonly<Record<string, string>> = {}) {
+export function jobHeadersOf(request: Request, given: Readonly<Record<string, string>> = {}) {
   const all = { ...traceHeadersOf(request, { trusted: true }), ...given }
   return isHeaders(all) ? all : given
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import * as answers from './answers.ts'
 import { wait as waitAnswer } from './operator-answers.ts'
 import { route, type Route } from './route.ts'
-import { cursor, headersOf, limit, name } from './values.ts'
+import { cursor, jobHeadersOf, limit, name } from './values.ts'
 
 export const waitRoutes: readonly Route[] = [
   route({
@@ -43,7 +43,7 @@ export const waitRoutes: readonly Route[] = [
     answer: answers.changed,
     status: 202,
     async handle({ kernel, params: { runId, job: jobId }, body, request }) {
-      await kernel.completeWait({ runId, jobId }, body.payload, body.name, { headers: headersOf(request) })
+      await kernel.completeWait({ runId, jobId }, body.payload, body.name, { headers: jobHeadersOf(request) })
       return { changed: true }
     },
   }),
@@ -57,7 +57,7 @@ export const waitRoutes: readonly Route[] = [
     answer: answers.changed,
     status: 202,
     async handle({ kernel, params, body, request }) {
-      await kernel.resolveWait(params.token, body.payload, { headers: headersOf(request) })
+      await kernel.resolveWait(params.token, body.payload, { headers: jobHeadersOf(request) })
       return { changed: true }
     },
   }),

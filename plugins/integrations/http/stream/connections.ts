@@ -1,21 +1,21 @@
 import { QueueError, type Kernel } from '../../../../kernel/index.ts'
 import type { HttpOptions } from '../options.ts'
-import type { Ending } from './sink.ts'
+import type { StreamEndReason } from './sink.ts'
 
 /** An open stream of any transport. */
-export interface Connection {
+export interface OpenStream {
   /** Sends a heartbeat to the client and the proxies in between. */
   ping(): void
-  end(reason: Ending): void
+  end(reason: StreamEndReason): void
   destroy(): void
 }
 
 /** How long a slow client may take to read the rest, or all clients when the process closes, in milliseconds. */
-export const GRACE = 5_000
+export const CLOSE_GRACE = 5_000
 
 /** All open streams of a process. */
 export function createConnections(kernel: Kernel, { maxConnections, heartbeat }: HttpOptions) {
-  const open = new Set<Connection>()
+  const open = new Set<OpenStream>()
   let stop: (() => void) | undefined
   let closed = false
 
@@ -37,11 +37,11 @@ export function createConnections(kernel: Kernel, { maxConnections, heartbeat }:
         details: { retryAfter: 5_000 },
       })
     },
-    add(connection: Connection): void {
+    add(connection: OpenStream): void {
       open.add(connection)
       if (!stop) arm()
     },
-    remove(connection: Connection): void {
+    remove(connection: OpenStream): void {
       open.delete(connection)
       if (open.size > 0) return
       stop?.()
@@ -58,4 +58,4 @@ export function createConnections(kernel: Kernel, { maxConnections, heartbeat }:
     },
   }
 }
-export type Connections = ReturnType<typeof createConnections>
+export type OpenStreams = ReturnType<typeof createConnections>

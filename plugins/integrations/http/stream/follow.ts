@@ -3,9 +3,9 @@ import type { HttpOptions } from '../options.ts'
 import { problemOf } from '../problems.ts'
 import type { StreamRequest } from '../routes/route.ts'
 import { mayEnd } from '../run-end.ts'
-import { GRACE, type Connection, type Connections } from './connections.ts'
+import { CLOSE_GRACE, type OpenStream, type OpenStreams } from './connections.ts'
 import type { Frames } from './frames.ts'
-import type { Ending, Sink } from './sink.ts'
+import type { StreamEndReason, Sink } from './sink.ts'
 import type { RunLookup, Visibility } from './visibility.ts'
 
 export interface Following extends StreamRequest {
@@ -17,7 +17,7 @@ export interface Following extends StreamRequest {
 export interface StreamHost {
   kernel: Kernel
   options: HttpOptions
-  connections: Connections
+  connections: OpenStreams
   runOf: RunLookup
 }
 
@@ -38,7 +38,7 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
   let draining: Promise<void> | undefined
   let leave: Unsubscribe | undefined
 
-  const connection: Connection = {
+  const connection: OpenStream = {
     ping() {
       unread = sink.pending > 0 ? unread + 1 : 0
       if (unread > MAX_UNREAD) return end('slow')
@@ -53,12 +53,12 @@ export function followInto(host: StreamHost, { stream, after, sink, frames, visi
     sink.write(frame)
   }
 
-  function end(reason: Ending): void {
+  function end(reason: StreamEndReason): void {
     if (over) return
     stop()
     sink.end(reason)
     // A client that reads nothing would keep its backlog and its socket forever.
-    const cancel = kernel.clock.setTimeout(() => sink.destroy(), GRACE)
+    const cancel = kernel.clock.setTimeout(() => sink.destroy(), CLOSE_GRACE)
     sink.onClose(cancel)
   }
 

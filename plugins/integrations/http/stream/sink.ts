@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 
 /** Why a stream ends: its source ended, its client was too slow, or this process closes. */
-export type Ending = 'end' | 'slow' | 'closing'
+export type StreamEndReason = 'end' | 'slow' | 'closing'
 
 /** Writes frames to a client. */
 export interface Sink {
@@ -11,7 +11,7 @@ export interface Sink {
   /** Calls back when the client has read everything, or has disconnected. */
   onDrained(callback: () => void): void
   /** Ends the stream. Frames that were written before are still sent if the client reads them. */
-  end(reason: Ending): void
+  end(reason: StreamEndReason): void
   /** Disconnects a client that reads nothing. */
   destroy(): void
   /** Calls back once when the client has disconnected for any reason. */

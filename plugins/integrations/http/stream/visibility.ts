@@ -18,7 +18,7 @@ export interface Visibility {
 }
 
 /** Filters a stream of a run that the request may read. Only events of streams that are not runs are omitted. */
-export function ofRun(runId: string, runOf: RunLookup, reporter: Reporter): Visibility {
+export function visibilityOfRun(runId: string, runOf: RunLookup, reporter: Reporter): Visibility {
   return createVisibility(
     async (one, event) => (one === runId && (await runOf(one, event)) !== undefined) || undefined,
     reporter,
@@ -30,7 +30,11 @@ export function ofRun(runId: string, runOf: RunLookup, reporter: Reporter): Visi
  *
  * @param mayRead called once for each run
  */
-export function ofAll(runOf: RunLookup, mayRead: (runId: string) => Promise<boolean>, reporter: Reporter): Visibility {
+export function visibilityOfAll(
+  runOf: RunLookup,
+  mayRead: (runId: string) => Promise<boolean>,
+  reporter: Reporter,
+): Visibility {
   return createVisibility(async (runId, event) => {
     const run = await runOf(runId, event)
     return run && run.queue?.startsWith('_') !== true && (await mayRead(runId))

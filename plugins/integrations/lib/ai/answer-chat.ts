@@ -1,6 +1,6 @@
 import type { ModelMessage } from 'ai'
 import { QueueError, type Job, type RunContext } from '../../../../kernel/index.ts'
-import { callModel, loadSdk } from './call-model.ts'
+import { callModel, loadAiSdk } from './call-model.ts'
 import { emitOnce } from './chunks.ts'
 import type { AnswerOptions, AnswerOptionsOf, ChatAnswer, ChatTurn, TokenUsage } from './options.ts'
 import { runTool } from './run-tool.ts'
@@ -23,7 +23,7 @@ export function answerChat(options: AnswerOptionsOf): (job: Job, ctx: RunContext
 }
 
 async function answer(turn: ChatTurn, options: AnswerOptions, ctx: RunContext): Promise<ChatAnswer> {
-  const { convertToModelMessages } = await loadSdk()
+  const { convertToModelMessages } = await loadAiSdk()
   const { maxCalls = MAX_CALLS, prepareMessages = (all) => all } = options
   const asked = await convertToModelMessages(turn.messages, { tools: options.tools, ignoreIncompleteToolCalls: true })
   const messages: ModelMessage[] = [...(await prepareMessages(asked))]

@@ -1,7 +1,7 @@
 import type { FinishReason, ModelMessage, ToolSet, UIMessageChunk } from 'ai'
 import type { RunContext } from '../../../../kernel/index.ts'
 import { loadPackage } from '../../../lib/optional-package.ts'
-import { CHUNKS, dataOf, storable } from './chunks.ts'
+import { CHUNKS, dataOf, withoutUndefined } from './chunks.ts'
 import { createContinuation } from './continuation.ts'
 import type { AnswerOptions, ChatToolCall, TokenUsage } from './options.ts'
 import { createChunkWriter } from './writer.ts'
@@ -16,7 +16,7 @@ export interface ModelCall {
   usage: TokenUsage
 }
 
-export const loadSdk = () => loadPackage(() => import('ai'), 'A chat', 'ai')
+export const loadAiSdk = () => loadPackage(() => import('ai'), 'A chat', 'ai')
 
 interface Request {
   options: AnswerOptions
@@ -31,7 +31,7 @@ interface Request {
 /** Calls the model once, stores its answer as it arrives, and returns it. Tools are not executed. */
 export async function callModel(ctx: RunContext, request: Request): Promise<ModelCall> {
   const { options, messages, call, left, signal } = request
-  const { streamText, toUIMessageStream } = await loadSdk()
+  const { streamText, toUIMessageStream } = await loadAiSdk()
   const { model, instructions, sendReasoning, sendSources, interval = 50 } = options
   const { maxOutputTokens = Infinity, tools = {}, ...rest } = options
   const most = Math.min(maxOutputTokens, left)
@@ -60,8 +60,10 @@ export async function callModel(ctx: RunContext, request: Request): Promise<Mode
   const { inputTokens = 0, outputTokens = 0, totalTokens = inputTokens + outputTokens } = await result.usage
   const calls = (await result.toolCalls).filter((one) => !one.providerExecuted && !('invalid' in one && one.invalid))
   return {
-    messages: storable(await result.responseMessages),
-    calls: calls.map(({ toolCallId, toolName, input }) => storable({ toolCallId, toolName, input: input as unknown })),
+    messages: withoutUndefined(await result.responseMessages),
+    calls: calls.map(({ toolCallId, toolName, input }) =>
+      withoutUndefined({ toolCallId, toolName, input: input as unknown }),
+    ),
     text: await result.text,
     finishReason: await result.finishReason,
     usage: { inputTokens, outputTokens, totalTokens },

@@ -16,31 +16,33 @@ export function dataOf(event: StoredEvent): ChunksData {
 }
 
 /** Returns a chunk as it is stored: without members that are `undefined`. */
-export function storable<T>(value: T): T {
+export function withoutUndefined<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T
 }
 
 /** Adds a chunk to a list. Text that follows text of the same part extends it. */
 export function addChunk(chunks: UIMessageChunk[], chunk: UIMessageChunk): void {
   const last = chunks.at(-1)
-  if (isText(chunk) && last?.type === chunk.type && last.id === chunk.id && !chunk.providerMetadata)
+  if (isTextDelta(chunk) && last?.type === chunk.type && last.id === chunk.id && !chunk.providerMetadata)
     chunks[chunks.length - 1] = { ...last, delta: last.delta + chunk.delta }
   else chunks.push(chunk)
 }
 
 type TextDelta = Extract<UIMessageChunk, { type: 'text-delta' | 'reasoning-delta' }>
 
-export function isText(chunk: UIMessageChunk | undefined): chunk is TextDelta {
+export function isTextDelta(chunk: UIMessageChunk | undefined): chunk is TextDelta {
   return chunk?.type === 'text-delta' || chunk?.type === 'reasoning-delta'
 }
 
 /** Stores chunks once, although the handler passes this line in each attempt. */
 export async function emitOnce(ctx: RunContext, name: string, chunks: UIMessageChunk[]): Promise<void> {
-  await ctx.emit(CHUNKS, { chunks: storable(chunks) } satisfies ChunksData, { key: keyOf(ctx.job.id, name) })
+  await ctx.emit(CHUNKS, { chunks: withoutUndefined(chunks) } satisfies ChunksData, {
+    key: chunksKey(ctx.job.id, name),
+  })
 }
 
 /** The key of an event that `emitOnce` stores. */
-export function keyOf(jobId: string, name: string): string {
+export function chunksKey(jobId: string, name: string): string {
   return `ai:${jobId}:${name}`
 }
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { UIMessageChunk } from 'ai'
-import { addChunk, isText, storable } from './chunks.ts'
+import { addChunk, isTextDelta, withoutUndefined } from './chunks.ts'
 
 /**
  * Continues a part of an answer that an earlier attempt has begun. The model is asked again, and its new answer is compared with the text
@@ -30,10 +30,10 @@ export function createContinuation(streamed: readonly UIMessageChunk[], write: (
   return {
     accept(given: UIMessageChunk): void {
       if (rest.length === 0) return write(given)
-      const chunk = storable(given)
+      const chunk = withoutUndefined(given)
       addChunk(seen, chunk)
       const [next] = rest
-      if (isText(chunk) && isText(next) && chunk.type === next.type && chunk.id === next.id) {
+      if (isTextDelta(chunk) && isTextDelta(next) && chunk.type === next.type && chunk.id === next.id) {
         if (next.delta.startsWith(chunk.delta)) {
           rest[0] = { ...next, delta: next.delta.slice(chunk.delta.length) }
           if (next.delta.length === chunk.delta.length) rest.shift()

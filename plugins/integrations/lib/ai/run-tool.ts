@@ -1,6 +1,6 @@
 import type { ModelMessage, ToolSet } from 'ai'
 import { fitText, QueueError, toError, type RunContext } from '../../../../kernel/index.ts'
-import { APPROVAL, emitOnce, requestName, storable } from './chunks.ts'
+import { APPROVAL, emitOnce, requestName, withoutUndefined } from './chunks.ts'
 import type { AnswerOptions, ChatToolCall } from './options.ts'
 
 type ToolMessage = Extract<ModelMessage, { role: 'tool' }>
@@ -46,7 +46,7 @@ export async function runTool(
       fitText(`tool ${toolCallId}`),
       async ({ signal }) => {
         const context = { toolCallId, messages, abortSignal: signal, context: undefined as never }
-        return storable((await lastOf(execute(input as never, context))) ?? null)
+        return withoutUndefined((await lastOf(execute(input as never, context))) ?? null)
       },
       toolOptions,
     )

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { UIMessage, UIMessageChunk } from 'ai'
 import { QueueError, type JobRecord, type Kernel, type RunInfo } from '../../../../kernel/index.ts'
-import { loadSdk } from './call-model.ts'
+import { loadAiSdk } from './call-model.ts'
 import type { ChatRequest } from './chat-request.ts'
-import { APPROVAL, CHUNKS, dataOf, keyOf, requestName } from './chunks.ts'
+import { APPROVAL, CHUNKS, dataOf, chunksKey, requestName } from './chunks.ts'
 import type { ChatTurn, TokenUsage } from './options.ts'
 import { approvalKey } from './run-tool.ts'
 
@@ -76,7 +76,7 @@ export function createTurns({ queue, worker, owner }: Chat) {
     /** The first response to a request counts. @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER` */
     async approve({ chat, approval: { id, ...response } }: Approve): Promise<void> {
       const job = await newest(chat)
-      const request = job && (await queue.port('events').byKey(job.runId, keyOf(job.id, requestName(id))))
+      const request = job && (await queue.port('events').byKey(job.runId, chunksKey(job.id, requestName(id))))
       if (!request || (await statusOf(job)) !== 'running') {
         throw new QueueError('WAIT_UNKNOWN', 'The chat does not wait for this approval.', { details: { status: 404 } })
       }
@@ -89,7 +89,7 @@ export function createTurns({ queue, worker, owner }: Chat) {
     async answerOf({ runId, id }: JobRecord): Promise<UIMessage | undefined> {
       const events = await queue.port('events').read(runId, { types: [CHUNKS] })
       const chunks = events.filter(({ stepId }) => stepId === id).flatMap((event) => dataOf(event).chunks)
-      const { readUIMessageStream } = await loadSdk()
+      const { readUIMessageStream } = await loadAiSdk()
       const stream = new ReadableStream<UIMessageChunk>({
         start(controller) {
           for (const chunk of chunks) controller.enqueue(chunk)

@@ -1,6 +1,6 @@
 import type { UIMessageChunk } from 'ai'
 import type { RunContext } from '../../../../kernel/index.ts'
-import { addChunk, CHUNKS, storable, type ChunksData } from './chunks.ts'
+import { addChunk, CHUNKS, withoutUndefined, type ChunksData } from './chunks.ts'
 
 /**
  * Stores the chunks of one call of the model. Chunks of `interval` milliseconds become one event, so that a store is not written for each
@@ -41,7 +41,7 @@ export function createChunkWriter(ctx: RunContext, call: number, interval: numbe
     /** @throws the error of an earlier write, such as `LEASE_LOST` */
     write(chunk: UIMessageChunk): void {
       if (failure) throw failure.error
-      addChunk(pending, storable(chunk))
+      addChunk(pending, withoutUndefined(chunk))
       arm()
     },
     /** Resolves when all chunks are stored. @throws the error of a write */

@@ -13,14 +13,14 @@ export interface ApiRequest {
 }
 
 /** The place of an argument in a request. With `members`, each member of the argument is a parameter of the query. */
-export type Place = 'path' | 'query' | 'members'
+export type ArgumentPlace = 'path' | 'query' | 'members'
 
 interface Template {
   method: string
   /** A path such as `jobs/{queue}/{job}`. */
   path: string
   /** The places of the arguments. All others are members of the body, or parameters of the query if there is no body. */
-  places: ReadonlyMap<string, Place>
+  places: ReadonlyMap<string, ArgumentPlace>
   hasBody: boolean
 }
 

@@ -21,7 +21,7 @@ async function readSlice(response: Response, from: number, size: number): Promis
 }
 
 /** Turns a response of the API into a result that fits into the context of a model, with a note about the rest. */
-export async function resultOf(
+export async function toolResultOf(
   response: Response,
   { name, pages }: Tool,
   skip: number,

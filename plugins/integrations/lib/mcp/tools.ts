@@ -1,4 +1,4 @@
-import { createRequest, type ApiRequest, type Arguments, type Place } from './request.ts'
+import { createRequest, type ApiRequest, type Arguments, type ArgumentPlace } from './request.ts'
 
 type JsonSchema = Record<string, unknown>
 
@@ -124,7 +124,7 @@ function propertyOf({ name, in: place, description, schema }: Parameter): JsonSc
   return { ...described, default: Math.min(PAGE, schema.default) }
 }
 
-function placeOf({ in: place, explode }: Parameter): Place {
+function placeOf({ in: place, explode }: Parameter): ArgumentPlace {
   if (place === 'path') return 'path'
   return explode === true ? 'members' : 'query'
 }

@@ -14,9 +14,9 @@ import { startHeartbeat } from './heartbeat.ts'
 import { createInbox } from './inbox.ts'
 import { createLineReader } from './lines.ts'
 import type { ResolvedProcessOptions } from './options.ts'
-import { createOutput } from './output.ts'
+import { createOutputLog } from './output.ts'
 import { createPeer } from './peer.ts'
-import { HOST, PROTOCOL, RPC, type ExecuteResult, type InitializeResult, type Params } from './protocol.ts'
+import { HOST, PROTOCOL, RPC, type ExecuteResult, type InitializeResult, type MessageParams } from './protocol.ts'
 import type { SpawnedProcess } from './spawn.ts'
 import { readUsage, usageOf, type ProcessFacts } from './usage.ts'
 import { isRecord, RpcError } from './wire-error.ts'
@@ -56,7 +56,7 @@ export function createChild(
   { worker, file, options, maxMessage, facts }: ChildOptions,
 ): Child {
   const { pid, input, output: channel, stdout, stderr } = spawned
-  const printed = createOutput(options.maxOutput)
+  const printed = createOutputLog(options.maxOutput)
   if (stdout !== input) printed.follow(stdout, 'stdout')
   printed.follow(stderr, 'stderr')
 
@@ -104,7 +104,7 @@ export function createChild(
   }
 
   /** Runs a context call of the handler. The end of the attempt waits for a notification, which no other code awaits. */
-  function call(method: string, params: Params, id?: number | string): unknown {
+  function call(method: string, params: MessageParams, id?: number | string): unknown {
     if (!current || params.execution !== current.id) {
       throw new RpcError(RPC.execution, `Execution ${String(params.execution)} has ended or never existed.`)
     }

@@ -1,5 +1,5 @@
 import { assertFree, QueueError, type RunContext } from '../../../../kernel/index.ts'
-import { RPC, type Params } from './protocol.ts'
+import { RPC, type MessageParams } from './protocol.ts'
 import { fromWire, isRecord, RpcError } from './wire-error.ts'
 
 type Wait = Parameters<RunContext['step']['wait']>[1]
@@ -38,7 +38,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     })
   }
 
-  const calls: Record<string, (params: Params) => unknown> = {
+  const calls: Record<string, (params: MessageParams) => unknown> = {
     'ctx.state.get': ({ key }) => ctx.state.get(text(key, 'key')),
     'ctx.state.has': ({ key }) => ctx.state.has(text(key, 'key')),
     'ctx.state.getAll': () => ctx.state.getAll(),
@@ -82,7 +82,7 @@ export function createContextCalls(ctx: RunContext, absent: null | undefined) {
     'ctx.cancelled': () => ctx.cancelled,
   }
 
-  return (method: string, params: Params): unknown => {
+  return (method: string, params: MessageParams): unknown => {
     const run = Object.hasOwn(calls, method) ? calls[method]! : undefined
     if (!run) {
       throw new RpcError(RPC.method, `Method "${method}" is unknown. Use one of: ${Object.keys(calls).join(', ')}.`)

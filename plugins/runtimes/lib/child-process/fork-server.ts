@@ -2,7 +2,7 @@ import { QueueError, timerDelay } from '../../../../kernel/index.ts'
 import type { Exit } from './exit-error.ts'
 import type { ForkSocket } from './fork-socket.ts'
 import { createLineReader } from './lines.ts'
-import { createOutput } from './output.ts'
+import { createOutputLog } from './output.ts'
 import { followProcess, spawnProcess, type Command, type SpawnedProcess } from './spawn.ts'
 import type { Supervisor } from './supervisor.ts'
 import { isRecord } from './wire-error.ts'
@@ -39,7 +39,7 @@ export async function startForkServer(
   socket: ForkSocket,
 ): Promise<ForkServer> {
   const spawned = await spawnProcess({ ...command, channel: 'fd' }, supervisor)
-  const printed = createOutput(0)
+  const printed = createOutputLog(0)
   printed.follow(spawned.stdout, 'stdout')
   printed.follow(spawned.stderr, 'stderr')
   const forked = new Map<number, (pid: number) => void>()

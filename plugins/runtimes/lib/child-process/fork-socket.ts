@@ -15,18 +15,18 @@ const TOKEN_LENGTH = 32
 const TOKEN_TIMEOUT = 10_000
 
 /** What a process connects: its channel, stdout and stderr, in this order. */
-export type Connections = [channel: Socket, stdout: Socket, stderr: Socket]
+export type ForkConnections = [channel: Socket, stdout: Socket, stderr: Socket]
 
 interface Expected {
   found: (Socket | undefined)[]
-  resolve(connections: Connections): void
+  resolve(connections: ForkConnections): void
 }
 
 /** Receives the connections of forked processes. Node cannot hand file descriptors to a process that runs already. */
 export interface ForkSocket {
   readonly path: string
   /** Returns a token, and a promise of the three connections that present it. */
-  expect(): { token: string; connections: Promise<Connections>; forget(): void }
+  expect(): { token: string; connections: Promise<ForkConnections>; forget(): void }
   close(): void
 }
 
@@ -54,7 +54,7 @@ export async function openForkSocket(): Promise<ForkSocket> {
       const rest = head.subarray(TOKEN_LENGTH + 2)
       if (rest.length > 0) socket.unshift(rest)
       waiting.found[index] = socket
-      if (waiting.found.every(Boolean)) waiting.resolve(waiting.found as Connections)
+      if (waiting.found.every(Boolean)) waiting.resolve(waiting.found as ForkConnections)
     }
     socket.on('readable', onReadable)
   }
@@ -69,7 +69,7 @@ export async function openForkSocket(): Promise<ForkSocket> {
     path,
     expect() {
       const token = randomBytes(TOKEN_LENGTH / 2).toString('hex')
-      const { promise, resolve } = Promise.withResolvers<Connections>()
+      const { promise, resolve } = Promise.withResolvers<ForkConnections>()
       const waiting: Expected = { found: [undefined, undefined, undefined], resolve }
       expected.set(token, waiting)
       void promise.then(() => expected.delete(token))

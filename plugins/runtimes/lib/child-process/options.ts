@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { QueueError, type WorkerConfig, type WorkerDefinition } from '../../../../kernel/index.ts'
 import { workerOption } from '../../../lib/worker-option.ts'
-import { PREFIX } from './variables.ts'
+import { VARIABLE_PREFIX } from './variables.ts'
 
 declare module 'nuxt-queue/kernel' {
   interface WorkerConfig {
@@ -102,5 +102,7 @@ export function environmentOf({ env, inheritEnv }: ResolvedProcessOptions): Reco
 
 function matches(pattern: string, name: string): boolean {
   if (!pattern.endsWith('*')) return name === pattern
-  return name.startsWith(pattern.slice(0, -1)) && (pattern.startsWith(PREFIX) || !name.startsWith(PREFIX))
+  return (
+    name.startsWith(pattern.slice(0, -1)) && (pattern.startsWith(VARIABLE_PREFIX) || !name.startsWith(VARIABLE_PREFIX))
+  )
 }

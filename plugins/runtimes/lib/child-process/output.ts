@@ -22,7 +22,7 @@ interface Line {
  *
  * @param limit how many characters a job may print. Further characters are dropped, and the log says how many
  */
-export function createOutput(limit: number) {
+export function createOutputLog(limit: number) {
   const readers: { stream: Readable; flush(): void }[] = []
   const tail: string[] = []
   const early: Line[] = []

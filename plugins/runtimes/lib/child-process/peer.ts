@@ -1,6 +1,6 @@
 import { isPromise } from '../../../../kernel/index.ts'
 import { decodeJson, encodeJson } from '../../../lib/json.ts'
-import { RPC, type Params } from './protocol.ts'
+import { RPC, type MessageParams } from './protocol.ts'
 import { fromWire, isRecord, RpcError, toWire, type WireError } from './wire-error.ts'
 
 type Id = number | string
@@ -9,7 +9,7 @@ export interface PeerOptions {
   /** Sends one line, including its line break. */
   send(line: string): void
   /** Handles a request of the other side. A notification has no `id`, and its result is not sent. */
-  call(method: string, params: Params, id?: Id): unknown
+  call(method: string, params: MessageParams, id?: Id): unknown
   /** Called for a line that is not a message, or that is a response without a request. */
   onInvalid(code: number, message: string): void
   /** Returns the largest size of a message in bytes. Default: no limit. */
@@ -124,7 +124,7 @@ export function createPeer({ send, call, onInvalid, maxMessage = () => Infinity 
     },
   }
 }
-export type Peer = ReturnType<typeof createPeer>
+export type ChildPeer = ReturnType<typeof createPeer>
 
 type Message = { params?: object } & Record<string, unknown>
 

@@ -68,7 +68,7 @@ export interface Usage {
   cpu: number
 }
 
-export type Params = Readonly<Record<string, unknown>>
+export type MessageParams = Readonly<Record<string, unknown>>
 
 /** The name and version that the host sends in the handshake. */
 export const HOST = {

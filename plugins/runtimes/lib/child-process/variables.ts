@@ -1,19 +1,19 @@
 import type { RunContext } from '../../../../kernel/index.ts'
 
 /** The prefix of the engine's environment variables: its configuration, and the variables it passes to children. */
-export const PREFIX = 'NUXT_QUEUE_'
+export const VARIABLE_PREFIX = 'NUXT_QUEUE_'
 
 /** The environment variable that holds the file descriptor of the channel. */
-export const CHANNEL_VARIABLE = `${PREFIX}FD`
+export const CHANNEL_VARIABLE = `${VARIABLE_PREFIX}FD`
 
 /** The variables that describe a job to a program. */
 const JOB_VARIABLES = {
-  [`${PREFIX}JOB_ID`]: ({ job }: RunContext) => job.id,
-  [`${PREFIX}JOB_NAME`]: ({ job }: RunContext) => job.name,
-  [`${PREFIX}QUEUE`]: ({ job }: RunContext) => job.queue,
-  [`${PREFIX}RUN_ID`]: ({ runId }: RunContext) => runId,
-  [`${PREFIX}ATTEMPT`]: ({ attempt }: RunContext) => String(attempt),
-  [`${PREFIX}HEADERS`]: ({ job }: RunContext) => JSON.stringify(job.headers),
+  [`${VARIABLE_PREFIX}JOB_ID`]: ({ job }: RunContext) => job.id,
+  [`${VARIABLE_PREFIX}JOB_NAME`]: ({ job }: RunContext) => job.name,
+  [`${VARIABLE_PREFIX}QUEUE`]: ({ job }: RunContext) => job.queue,
+  [`${VARIABLE_PREFIX}RUN_ID`]: ({ runId }: RunContext) => runId,
+  [`${VARIABLE_PREFIX}ATTEMPT`]: ({ attempt }: RunContext) => String(attempt),
+  [`${VARIABLE_PREFIX}HEADERS`]: ({ job }: RunContext) => JSON.stringify(job.headers),
 }
 
 /** All variables that a child receives. They are never read as configuration, because a child may start the engine itself. */
