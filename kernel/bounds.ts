@@ -29,16 +29,14 @@ export const MAX_PRIORITY = Number.MAX_SAFE_INTEGER
 /** A text with at most this many characters never exceeds `MAX_TEXT_BYTES`. */
 const SAFE_LENGTH = Math.floor(MAX_TEXT_BYTES / 3)
 
-/** NUL and every half of a surrogate pair. This test costs a fifth of `isWellFormed`, and few texts match. */
-const SUSPECT = /[\0\ud800-\udfff]/
-
 /** Whether a value is text that every adapter can store and index: well-formed, not empty, without NUL, 512 bytes at most. */
 export function isText(value: unknown, maxBytes: number = MAX_TEXT_BYTES): value is string {
   return (
     typeof value === 'string' &&
     value !== '' &&
     (value.length <= SAFE_LENGTH || (value.length <= maxBytes && Buffer.byteLength(value) <= maxBytes)) &&
-    (!SUSPECT.test(value) || (value.isWellFormed() && !value.includes('\0')))
+    value.isWellFormed() &&
+    !value.includes('\0')
   )
 }
 

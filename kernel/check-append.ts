@@ -15,7 +15,7 @@ export function checkAppend({ stream, events, options }: EmitPayload): void {
     if (flow !== undefined) checkText('The flow of an event', flow)
     // A job from another producer may have no name, and the step of an event is the name of its job.
     if (step !== undefined && step !== '') checkComposed('The step of an event', step)
-    if (stepId !== undefined) checkComposed('The step id of an event', stepId)
+    if (stepId !== undefined && stepId !== stream) checkComposed('The step id of an event', stepId)
     if (attempt !== undefined && !Number.isSafeInteger(attempt)) {
       throw invalid('The attempt of an event', 'a whole number', attempt)
     }

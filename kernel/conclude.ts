@@ -134,7 +134,9 @@ export function createConclude(kernel: PluginKernel) {
     const run = runPatch(attempt.record, settlement.type)
     // A step of a flow is settled after its follow-up jobs are stored.
     const ending = run && 'result' in settlement ? attempt.lease.ending?.(endKey) : undefined
-    const events = [...outbox, ...attempt.reservedOutbox, attempt.event(`step.${settlement.type}`, data, endKey)]
+    const end = attempt.event(`step.${settlement.type}`, data, endKey)
+    const hasOutbox = outbox.length + attempt.reservedOutbox.length > 0
+    const events = hasOutbox ? [...outbox, ...attempt.reservedOutbox, end] : [end]
     // This append may be sent before `step.started` is known to be stored. The store keeps their order.
     return after(kernel.append(attempt.ctx, events, { run, ending }), (result) => {
       if (result.ok && 'result' in settlement) useStored(settlement, result.events, endKey)

@@ -14,13 +14,8 @@ interface Registration<P> extends HookOptions<P> {
   rank: number
 }
 
-/** A chain that is being composed, from the innermost handler to the outermost. */
-interface Composition {
-  chain: Chain<never>
-}
-
-/** A handler on the bus. Wraps the handlers that are composed so far. */
-type Link = ((composition: Composition) => void) & { rank: number }
+/** A handler on the bus. Adds its registration to the list that a chain is made of. */
+type Link = (registrations: Registration<never>[]) => void
 
 /**
  * Holds the handlers of one kernel. `hookable` keeps and removes them; its `callHookWith` composes them into one
@@ -28,33 +23,28 @@ type Link = ((composition: Composition) => void) & { rank: number }
  * `callHook`.
  */
 export function createHookBus(reporter: Reporter) {
-  const bus = createHooks<Record<HookName, (composition: Composition) => void>>()
+  const bus = createHooks<Record<HookName, Link>>()
   const chains = {} as Record<HookName, unknown>
 
   function recompose(name: HookName): void {
-    const composition: Composition = { chain: (payload, innermost) => innermost(payload) }
-    const compose = (links: readonly unknown[]): void => {
-      const outermostFirst = (links as readonly Link[]).toSorted((a, b) => a.rank - b.rank)
-      for (const link of outermostFirst.toReversed()) link(composition)
-    }
-    bus.callHookWith(compose, name, [composition])
-    chains[name] = composition.chain
+    const registrations: Registration<never>[] = []
+    bus.callHookWith((links) => links.forEach((link) => link(registrations)), name, [registrations])
+    chains[name] = compose(
+      name,
+      registrations.toSorted((a, b) => a.rank - b.rank),
+      reporter,
+    )
   }
   HOOK_NAMES.forEach(recompose)
 
   function hook<Name extends HookName>(name: Name, registration: Registration<KernelHooks[Name]>): () => void {
-    const { handler, plugin, rank } = registration
+    const { handler, plugin } = registration
     if (!HOOK_NAMES.includes(name) || typeof handler !== 'function') {
       const what = `Plugin "${plugin}" registers a ${typeof handler} on hook "${name}"`
       const expected = `Pass a function (payload, next) and one of: ${HOOK_NAMES.join(', ')}`
       throw new QueueError('HOOK_INVALID', `${what}. ${expected}.`, { plugin, hook: name })
     }
-    const link = (composition: Composition): void => {
-      const { chain } = composition as unknown as { chain: Chain<KernelHooks[Name]> }
-      const around = registration.after ? notify(name, registration, chain, reporter) : wrap(name, registration, chain)
-      composition.chain = around as unknown as Chain<never>
-    }
-    const remove = bus.hook(name, Object.assign(link, { rank }))
+    const remove = bus.hook(name, (registrations) => registrations.push(registration as Registration<never>))
     recompose(name)
     return () => {
       remove()
@@ -64,6 +54,31 @@ export function createHookBus(reporter: Reporter) {
   return { hook, chains: chains as Chains }
 }
 
+/**
+ * Composes handlers, the outermost first, into one chain. A chain walks over the handlers whose `when` refuses the payload in a loop,
+ * because most of the handlers of a kernel do not concern most of its events.
+ */
+function compose<P>(name: HookName, registrations: readonly Registration<P>[], reporter: Reporter): Chain<P> {
+  const links = registrations.map((one) => (one.after ? notify(name, one, reporter) : wrap(name, one)))
+  const conditions = registrations.map(({ when }) => when)
+  const { length } = registrations
+
+  function runFrom(first: number, payload: P, innermost: Innermost<P>): MaybePromise<void> {
+    for (let index = first; index < length; index++) {
+      const when = conditions[index]
+      if (when === undefined || when(payload)) return links[index]!(payload, innermost, index + 1, runFrom)
+    }
+    return innermost(payload)
+  }
+  return (payload, innermost) => runFrom(0, payload, innermost)
+}
+
+type Innermost<P> = Parameters<Chain<P>>[1]
+/** Runs the handlers of a chain from an index on, and then its innermost function. */
+type RunFrom<P> = (first: number, payload: P, innermost: Innermost<P>) => MaybePromise<void>
+/** Runs one handler around the rest of the chain, which begins at `rest`. */
+type Around<P> = (payload: P, innermost: Innermost<P>, rest: number, runFrom: RunFrom<P>) => MaybePromise<void>
+
 /** One call of a handler: the state of its `next()`, and the error that `next()` failed with. */
 interface Call {
   next: 'idle' | 'pending' | 'settled'
@@ -72,9 +87,8 @@ interface Call {
   foreign: { error: unknown } | undefined
 }
 
-function wrap<P>(name: HookName, { handler, when, plugin }: Registration<P>, inner: Chain<P>): Chain<P> {
-  return (payload, innermost) => {
-    if (when && !when(payload)) return inner(payload, innermost)
+function wrap<P>(name: HookName, { handler, plugin }: Registration<P>): Around<P> {
+  return (payload, innermost, rest, runFrom) => {
     const call: Call = { next: 'idle', settling: undefined, foreign: undefined }
     const next: Next = () => {
       if (call.next === 'pending' || (call.next === 'settled' && name !== 'dispatch')) {
@@ -83,7 +97,7 @@ function wrap<P>(name: HookName, { handler, when, plugin }: Registration<P>, inn
       call.next = 'pending'
       let result: MaybePromise<void>
       try {
-        result = inner(payload, innermost)
+        result = runFrom(rest, payload, innermost)
       } catch (error) {
         call.next = 'settled'
         call.foreign = { error }
@@ -109,12 +123,7 @@ function wrap<P>(name: HookName, { handler, when, plugin }: Registration<P>, inn
 }
 
 /** Calls the handler after the chain inside it. Its errors are reported, because nothing waits for it. */
-function notify<P>(
-  name: HookName,
-  { handler, when, plugin }: Registration<P>,
-  inner: Chain<P>,
-  reporter: Reporter,
-): Chain<P> {
+function notify<P>(name: HookName, { handler, plugin }: Registration<P>, reporter: Reporter): Around<P> {
   const next = (): never => {
     throw misuse('called next() with the option "after"', plugin, name)
   }
@@ -127,9 +136,8 @@ function notify<P>(
       failed(error)
     }
   }
-  return (payload, innermost) => {
-    if (when && !when(payload)) return inner(payload, innermost)
-    const ended = inner(payload, innermost)
+  return (payload, innermost, rest, runFrom) => {
+    const ended = runFrom(rest, payload, innermost)
     if (!isPromise(ended)) return call(payload)
     // Returning the promise itself saves further promises for each event. The caller handles its rejection.
     ended.then(

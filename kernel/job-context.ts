@@ -98,7 +98,7 @@ export async function storeProgress(ctx: RunContext, value: number): Promise<voi
 export function appendAs(emit: Emit, ctx: RunContext, events: EventDraft[], options?: AppendOptions) {
   const { endKey, job } = attemptOf(ctx)
   const fence = { job: job.id, token: ctx.claim }
-  return emit(ctx.runId, events, { unless: endKey, fence, ...options }, ctx)
+  return emit(ctx.runId, events, { ...options, unless: options?.unless ?? endKey, fence }, ctx)
 }
 
 /** Appends one event of an attempt's step. @throws QueueError `RUN_ENDED`, `LEASE_LOST`, `VALUE_UNSUPPORTED` */

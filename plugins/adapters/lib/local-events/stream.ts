@@ -59,7 +59,8 @@ export class Stream {
   push(drafts: readonly EventDraft[], data: readonly unknown[], now: number): StoredEvent[] {
     const stored: StoredEvent[] = []
     const ts = (this.#ts = Math.max(now, this.#ts))
-    for (const [index, { type, key, flow, step, stepId, attempt }] of drafts.entries()) {
+    for (let index = 0; index < drafts.length; index++) {
+      const { type, key, flow, step, stepId, attempt } = drafts[index]!
       if (key !== undefined && this.hasKey(key)) continue
       const seq = this.head + 1
       const runId = this.name
@@ -139,7 +140,10 @@ export class Stream {
     if (!this.#keys && this.events.length > SEARCH_LIMIT) {
       this.#keys = new Map(this.events.flatMap((event) => (event.key === undefined ? [] : [[event.key, event.seq]])))
     }
-    if (!this.#keys) return this.events.find((event) => event.key === key)
+    if (!this.#keys) {
+      for (const event of this.events) if (event.key === key) return event
+      return undefined
+    }
     const seq = this.#keys.get(key)
     return seq === undefined ? undefined : this.events[seq - this.trimmed - 1]
   }

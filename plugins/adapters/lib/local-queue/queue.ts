@@ -85,7 +85,8 @@ export function createQueue(name: string, host: QueueHost) {
   /** Sets one timer for the next moment at which a job is due, or at which a hold or a period of the rate ends. */
   function armTimer(): void {
     const closedUntil = Math.max(heldUntil, gate.opensAt())
-    const at = Math.min(delayed.next() ?? Infinity, closedUntil > host.clock.now() ? closedUntil : Infinity)
+    const opens = closedUntil > 0 && closedUntil > host.clock.now() ? closedUntil : Infinity
+    const at = Math.min(delayed.next() ?? Infinity, opens)
     if (at === timerAt) return
     stopTimer?.()
     timerAt = at
@@ -147,11 +148,11 @@ export function createQueue(name: string, host: QueueHost) {
   }
 
   function finish(entry: JobEntry, given: Settlement, done: fastq.done): void {
-    const settlement = storable(given, host.clock.now(), (problem) => host.unstorable(entry, problem))
-    settle(entry, settlement)
+    const now = host.clock.now()
+    const settlement = storable(given, now, (problem) => host.unstorable(entry, problem))
+    settle(entry, settlement, now)
     host.journal?.changed(name, entry.record, changedBy(settlement))
-    if (settlement.slot) void settlement.slot.then(() => done(null))
-    else done(null)
+    void (settlement.slot ? settlement.slot.then(() => done(null)) : done(null))
   }
 
   function endTask(done: fastq.done): void {
@@ -160,7 +161,7 @@ export function createQueue(name: string, host: QueueHost) {
     done(null)
   }
 
-  function settle(entry: JobEntry, settlement: Settlement): void {
+  function settle(entry: JobEntry, settlement: Settlement, now: number): void {
     const { record, promoted } = entry
     active--
     if (gate.limited) updateFlow()
@@ -169,11 +170,11 @@ export function createQueue(name: string, host: QueueHost) {
     switch (settlement.type) {
       case 'completed':
         record.result = cloneValue(settlement.result)
-        return end(entry, 'completed')
+        return end(entry, 'completed', now)
       case 'failed':
         record.attemptsMade++
         record.error = settlement.error
-        return end(entry, 'failed')
+        return end(entry, 'failed', now)
       case 'retry':
         record.attemptsMade++
         record.error = settlement.error
@@ -181,14 +182,14 @@ export function createQueue(name: string, host: QueueHost) {
         host.emit('retrying', name, entry)
         return admit(entry)
       case 'defer':
-        record.runAt = promoted ? host.clock.now() : settlement.runAt
+        record.runAt = promoted ? now : settlement.runAt
         if (settlement.crashed) record.crashes++
         if (settlement.holdQueue) hold(settlement.runAt)
         return admit(entry)
       case 'ended':
         if (settlement.result !== undefined) record.result = cloneValue(settlement.result)
         if (settlement.error) record.error = settlement.error
-        return end(entry, settlement.state)
+        return end(entry, settlement.state, now)
       case 'lost':
         // No other process can hold a job in memory, so the job becomes available again.
         return admit(entry)
@@ -200,9 +201,9 @@ export function createQueue(name: string, host: QueueHost) {
     updateFlowAndTimer()
   }
 
-  function end(entry: JobEntry, state: EndState): void {
+  function end(entry: JobEntry, state: EndState, now: number): void {
     entry.record.state = state
-    entry.record.finishedAt = host.clock.now()
+    entry.record.finishedAt = now
     host.ended(entry)
     host.emit(state, name, entry)
   }
@@ -261,7 +262,7 @@ export function createQueue(name: string, host: QueueHost) {
     },
     cancel(entry: JobEntry) {
       removeFromLists(entry)
-      end(entry, 'cancelled')
+      end(entry, 'cancelled', host.clock.now())
       host.journal?.changed(name, entry.record, ['state', 'finishedAt'])
       armTimer()
     },
@@ -271,15 +272,15 @@ export function createQueue(name: string, host: QueueHost) {
       armTimer()
     },
     open(handle: Processor, concurrency: number): Consumer {
+      const setConcurrency = (value: number): void => {
+        tasks.concurrency = value
+        addTasks()
+      }
       processor = handle
-      tasks.concurrency = concurrency
-      addTasks()
+      setConcurrency(concurrency)
       updateFlow()
       return {
-        setConcurrency(value) {
-          tasks.concurrency = value
-          addTasks()
-        },
+        setConcurrency,
         async close({ timeout }) {
           processor = undefined
           updateFlow()
