@@ -107,7 +107,11 @@ export function createQueue(name: string, host: QueueHost) {
 
   function claim(done: fastq.done): void {
     const entry = tasks.paused ? undefined : waiting.take()
-    if (!entry || !processor) return endTask(done)
+    if (!entry || !processor) {
+      taskCount--
+      addTasks()
+      return done(null)
+    }
     const { record } = entry
     record.state = 'active'
     record.claims++
@@ -153,12 +157,6 @@ export function createQueue(name: string, host: QueueHost) {
     settle(entry, settlement, now)
     host.journal?.changed(name, entry.record, changedBy(settlement))
     void (settlement.slot ? settlement.slot.then(() => done(null)) : done(null))
-  }
-
-  function endTask(done: fastq.done): void {
-    taskCount--
-    addTasks()
-    done(null)
   }
 
   function settle(entry: JobEntry, settlement: Settlement, now: number): void {
