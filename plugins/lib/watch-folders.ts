@@ -1,11 +1,14 @@
-import { existsSync, watch } from 'node:fs'
-import { join } from 'pathe'
+import { existsSync, watch, type FSWatcher } from 'node:fs'
+import { dirname, join } from 'pathe'
 import type { Reporter } from '../../kernel/index.ts'
 
 /** Changes of a file within this many milliseconds count as one, because editors save a file in several writes. */
 const SETTLE_TIME = 50
 
-/** Calls `onChange` with each file that changed, one at a time. Returns a function that stops watching. */
+/**
+ * Calls `onChange` with each file or folder that changed, one at a time. A folder that does not exist yet is watched as soon as it does.
+ * Returns a function that stops watching.
+ */
 export function watchFolders(
   folders: readonly string[],
   onChange: (file: string) => Promise<void>,
@@ -25,11 +28,36 @@ export function watchFolders(
     timers.set(file, timer)
   }
 
-  const watchers = folders
-    .filter((folder) => existsSync(folder))
-    .map((folder) => watch(folder, { recursive: true }, (_event, name) => name && changed(join(folder, name))))
+  const watchers = new Map<string, FSWatcher>()
+
+  function follow(folder: string): void {
+    watchers.get(folder)?.close()
+    if (existsSync(folder)) {
+      watchers.set(
+        folder,
+        watch(folder, { recursive: true }, (_event, name) => name && changed(join(folder, name))),
+      )
+      return
+    }
+    const parent = nearest(folder)
+    const look = (): void => {
+      if (nearest(folder) === parent) return
+      follow(folder)
+      if (existsSync(folder)) changed(folder)
+    }
+    watchers.set(folder, watch(parent, look))
+    // The folder may have been made before the watcher was.
+    look()
+  }
+
+  folders.forEach(follow)
   return () => {
-    for (const watcher of watchers) watcher.close()
+    for (const watcher of watchers.values()) watcher.close()
     for (const timer of timers.values()) clearTimeout(timer)
   }
+}
+
+/** Returns the path itself if it exists, or else the nearest folder above it. */
+function nearest(path: string): string {
+  return existsSync(path) ? path : nearest(dirname(path))
 }

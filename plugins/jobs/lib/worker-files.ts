@@ -4,7 +4,7 @@ import { extname, join, relative } from 'pathe'
 
 /** Names of files and folders that are not workers. */
 const NO_WORKER =
-  /(?:^|\/)(?:[._][^/]*|node_modules(?:\/|$))|\.d\.[cm]?ts$|\.(?:test|spec)\.[cm]?[jt]s$|(?:^|\/)test_[^/]*\.py$|_test\.py$|\.(?:md|json|jsonl|txt|csv|sql|map|pyc)$/
+  /(?:^|\/)(?:[._][^/]*|node_modules(?:\/|$))|\.d\.[cm]?ts$|\.(?:test|spec)\.[cm]?[jt]s$|(?:^|\/)test_[^/]*\.py$|_test\.py$|~$|\.(?:md|json|jsonl|txt|csv|sql|map|pyc)$/
 
 /** Whether a file below a folder of workers is a worker, by its name. */
 export function isWorkerFile(folder: string, file: string): boolean {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { extname, resolve } from 'pathe'
 import {
   isQueueError,
@@ -100,6 +100,12 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
     }
   }
 
+  async function unregisterFrom(path: string): Promise<void> {
+    for (const file of loads.keys()) if (isIn(path, file)) loads.delete(file)
+    const gone = kernel.registry.workers.filter(({ absPath }) => absPath !== undefined && isIn(path, absPath))
+    for (const { id } of gone) await kernel.unregisterWorker(id)
+  }
+
   function leaveOut(file: string, error: unknown): void {
     // The message of the runtime may begin with the file, too.
     const reason = toError(error).message.replace(`${file} cannot be loaded: `, '')
@@ -126,15 +132,23 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
     },
     /** Stops registering workers. */
     close: () => void (closed = true),
-    /** Reloads a file, or unregisters its worker if the file no longer exists. */
-    async refresh(file: string): Promise<void> {
-      const folder = folders.find((candidate) => file.startsWith(`${candidate}/`))
-      if (folder === undefined || !isWorkerFile(folder, file)) return
-      if (existsSync(file)) return (await read(workerId(folder, file), file))({ replace: true })
-      loads.delete(file)
-      await kernel.unregisterWorker(workerId(folder, file))
+    /** Reloads a file, loads the new files of a folder, or unregisters the workers of a path that no longer exists. */
+    async refresh(path: string): Promise<void> {
+      const folder = folders.find((candidate) => isIn(candidate, path))
+      if (folder === undefined || !isWorkerFile(folder, path)) return
+      const about = statSync(path, { throwIfNoEntry: false })
+      if (!about) return unregisterFrom(path)
+      const files = about.isDirectory() ? (await filesIn(path)).filter((file) => !loads.has(file)) : [path]
+      for (const file of files.filter((one) => isWorkerFile(folder, one))) {
+        await (await read(workerId(folder, file), file))({ replace: true })
+      }
     },
   }
+}
+
+/** Whether a path is a folder or something in it. */
+function isIn(folder: string, path: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
 }
 
 /** Returns the worker files of a folder with their worker ids, in the order of their paths. */

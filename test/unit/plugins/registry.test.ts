@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
@@ -73,5 +73,26 @@ describe('watching', () => {
     await rm(join(folder, 'more.mjs'))
     await expect.poll(() => kernel.registry.get('more')).toBeUndefined()
     await rm(folder, { recursive: true })
+  })
+
+  it('finds a folder that is added later, with its folders, and forgets the workers of a folder that leaves', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
+    await using test = await createTestKernel({ config: { registry: { rootDir: root, dirs: ['server/queues'], watch: true } } })
+    const { registry } = test.kernel
+    const folder = join(root, 'server/queues')
+    await mkdir(join(root, 'server'))
+    await mkdir(folder)
+    await writeFile(join(folder, 'hello.mjs'), 'export default () => {}')
+    await expect.poll(() => registry.get('hello')?.id, { timeout: 10_000 }).toBe('hello')
+    await mkdir(join(root, 'order/new'), { recursive: true })
+    await writeFile(join(root, 'order/new/take.mjs'), 'export default () => {}')
+    await rename(join(root, 'order'), join(folder, 'order'))
+    await expect.poll(() => registry.get('order/new/take')?.id, { timeout: 10_000 }).toBe('order/new/take')
+    await writeFile(join(folder, 'hello.mjs~'), 'a backup of an editor')
+    await rename(join(folder, 'order'), join(root, 'order'))
+    await expect.poll(() => registry.get('order/new/take'), { timeout: 10_000 }).toBeUndefined()
+    expect(registry.get('hello')?.id).toBe('hello')
+    expect(test.reports).toEqual([])
+    await rm(root, { recursive: true })
   })
 })
