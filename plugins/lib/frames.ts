@@ -9,8 +9,13 @@ const FRAME = /^\s+(?:at |File ")/
 const SOURCE = /^ {4}/
 /** The version of a file that was loaded again after a change. An editor opens the address without it. */
 const VERSION = /\?v=[\d.]+(?=:\d)/
-/** Locations of this package's own frames: its code as a path and as a URL, and the Python SDK. */
-const OURS = [codeFile(''), pathToFileURL(codeFile('')).href, packageFile('python-sdk/src')]
+/** Frames that are not the application's: the code of this package, its Python SDK, and the packages that load and call its code. */
+const OURS = [
+  codeFile(''),
+  pathToFileURL(codeFile('')).href,
+  packageFile('python-sdk/src'),
+  ...['jiti', 'unctx', 'citty'].map((name) => `/node_modules/${name}/`),
+]
 
 /** Makes the stack of an error begin at the caller of a function, if that function is still running. */
 export function beginAtCaller(error: Error, called: (...args: never[]) => unknown): void {

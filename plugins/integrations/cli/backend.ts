@@ -10,7 +10,7 @@ import {
 import { createAnswers } from './answers.ts'
 import { connect } from './client.ts'
 import { kernelBackend } from './history.ts'
-import { reporter } from './output.ts'
+import { errorReporter, reporter } from './output.ts'
 import type { Backend } from './protocol.ts'
 
 /** A configuration as it is written in its file. */
@@ -48,7 +48,7 @@ export function openToThisMachine({ http, ...config }: LoadedConfig): LoadedConf
  *
  * @throws QueueError `DEV_MISSING` if jobs are kept in a dev process and none runs
  */
-export async function openBackend(host: Host, cwd: string, reports: Reporter = reporter): Promise<Backend> {
+export async function openBackend(host: Host, cwd: string, reports: Reporter = errorReporter): Promise<Backend> {
   const dev = await connect(cwd)
   if (dev) return dev
   const kernel = await openKernel(host, cwd, await configOf(host, cwd), reports)

@@ -5,7 +5,7 @@ import { configOf, type Host } from './backend.ts'
 import cli from './index.ts'
 import type { LogLevel } from './levels.ts'
 import { reporter, type Output } from './output.ts'
-import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
+import { announce, closeOnSignal, serveHttp, type HttpPlace } from './serving.ts'
 import { socketPath } from './socket-path.ts'
 
 /** Runs the workers of a folder until SIGINT or SIGTERM. A second signal does not wait for running jobs. */
@@ -26,7 +26,7 @@ export async function runDev(host: Host, cwd: string, output: Output, http?: Htt
   let url: string | undefined
   try {
     await kernel.start()
-    if (http) url = (await kernel.http.listen(http)).url
+    if (http) url = await serveHttp(kernel, http)
   } catch (error) {
     await kernel.close()
     throw error

@@ -30,9 +30,12 @@ export function createOutput(json: boolean): Output {
     },
     error(thrown) {
       const { name, code, ...error } = serializeError(thrown)
-      const message = oneLine(stripVTControlCharacters(error.message))
-      if (json) value({ error: { name, message, ...(code !== undefined && { code }) } })
-      else process.stderr.write(`${colors.red('✖')} ${message}${code === undefined ? '' : colors.dim(` [${code}]`)}\n`)
+      const message = stripVTControlCharacters(error.message)
+      if (json) value({ error: { name, message: oneLine(message), ...(code !== undefined && { code }) } })
+      else
+        process.stderr.write(
+          `${colors.red('✖')} ${indented(message)}${code === undefined ? '' : colors.dim(` [${code}]`)}\n`,
+        )
     },
   }
 }
@@ -43,6 +46,12 @@ export const reporter: Reporter = {
   error: (message, detail) => report(colors.red('✖'), message, detail),
 }
 
+/**
+ * The reporter of a command that only asks. The settings and the version of the store, of which `dev`, `start` and `doctor` warn, are not its
+ * subject.
+ */
+export const errorReporter: Reporter = { ...reporter, warn() {} }
+
 function report(symbol: string, message: string, detail: unknown): void {
   process.stderr.write(`${symbol} ${oneLine(message)}\n${framesOf(detail)}`)
 }
@@ -50,7 +59,9 @@ function report(symbol: string, message: string, detail: unknown): void {
 function framesOf(detail: unknown): string {
   if (detail === undefined) return ''
   if (!(detail instanceof Error) && typeof detail !== 'string') return `${pretty(detail)}\n`
-  const lines = typeof detail === 'string' ? detail.split('\n').filter((line) => line !== '') : placeOf(detail)
+  const lines = (typeof detail === 'string' ? [detail] : placeOf(detail))
+    .flatMap((text) => text.split('\n'))
+    .filter((line) => line !== '')
   return lines.map((line) => `${colors.dim(oneLine(line))}\n`).join('')
 }
 
@@ -69,6 +80,11 @@ export function oneLine(text: string): string {
     const [first, ...rest] = found
     return `\\u${first!.charCodeAt(0).toString(16).padStart(4, '0')}${rest.join('')}`
   })
+}
+
+/** Escapes the lines of a message. The second and the next ones are indented, so that they do not look like lines of their own. */
+function indented(message: string): string {
+  return message.split('\n').map(oneLine).join('\n  ')
 }
 
 /** Formats a whole value for people. Control characters are escaped. */

@@ -33,6 +33,17 @@ export function parseHttp({ http, host }: { http?: unknown; host?: string }): Ht
   throw new QueueError('OPTION_INVALID', `--http takes a port up to ${MAX_PORT}; got "${given}".`)
 }
 
+/** Serves the HTTP interface, and returns its address. @throws Error `EADDRINUSE`, with the option that chooses another port */
+export async function serveHttp(kernel: Kernel, place: HttpPlace): Promise<string> {
+  try {
+    return (await kernel.http.listen(place)).url
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    const message = `Port ${place.port} is in use by another process. Choose another one, such as --http ${place.port + 1}.`
+    throw Object.assign(new Error(message, { cause: error }), { code: 'EADDRINUSE' })
+  }
+}
+
 /** Waits for a signal, then closes the kernel; a second signal does not wait for running jobs. */
 export async function closeOnSignal(kernel: Kernel, stop: Promise<NodeJS.Signals>, output: Output): Promise<void> {
   const signal = await stop
@@ -43,7 +54,7 @@ export async function closeOnSignal(kernel: Kernel, stop: Promise<NodeJS.Signals
 
 /** Prints that the process is ready, with its workers and its address. */
 export function announce(
-  { registry }: Kernel,
+  { registry, http }: Kernel,
   { command, cwd, facts, url }: { command: string; cwd: string; facts?: object; url?: string },
   output: Output,
 ): void {
@@ -51,7 +62,10 @@ export function announce(
   const workers = own.map((worker) => describe(worker, cwd))
   if (output.json) return output.value({ pid: process.pid, cwd, ...facts, ...(url !== undefined && { url }), workers })
   output.line(`${colors.bold(`nuxt-queue ${command}`)} ${colors.dim(`pid ${process.pid} in ${cwd}`)}`)
-  if (url !== undefined) output.line(`  ${url}`)
+  if (url !== undefined) {
+    output.line(`  dashboard ${url}${http.path}ui/`)
+    output.line(`  API       ${url}${http.path}api/`)
+  }
   if (workers.length === 0) output.line('No workers yet. Add one to server/queues/, or set registry.dirs.')
   const width = Math.max(...workers.map(({ id }) => id.length))
   for (const { id, queue, flow, file } of workers) {

@@ -5,7 +5,7 @@ import { createAnswers } from './answers.ts'
 import { configOf, type Host, type LoadedConfig } from './backend.ts'
 import { reporter, type Output } from './output.ts'
 import { serve } from './server.ts'
-import { announce, closeOnSignal, type HttpPlace } from './serving.ts'
+import { announce, closeOnSignal, serveHttp, type HttpPlace } from './serving.ts'
 
 export interface StartCommandOptions {
   /** False if this process runs no jobs, regardless of its configuration. */
@@ -43,7 +43,7 @@ export async function runStart(
   try {
     if (isAlone(kernel)) socket = await serve(cwd, createAnswers(kernel, cwd))
     if (works) await kernel.start()
-    if (http) url = (await kernel.http.listen(http)).url
+    if (http) url = await serveHttp(kernel, http)
     announce(kernel, { command: 'start', cwd, facts: { started: works }, url }, output)
     await Promise.race([closeOnSignal(kernel, stop, output), closed.promise])
     // What starts this process again sees that it has failed, and the next process says which store to use.

@@ -99,7 +99,8 @@ export function createTimeline({ all = false, level = 'debug' }: TimelineOptions
     },
     frames({ type, data }) {
       if (!FAILURES.has(type) || !isShown(levelOf({ type, data }), level)) return []
-      return ownFrames((data as { error?: SerializedError }).error?.stack).map((frame) => colors.dim(frame))
+      const frames = ownFrames((data as { error?: SerializedError }).error?.stack)
+      return frames.flatMap((frame) => frame.split('\n')).map((line) => colors.dim(line))
     },
     message({ type, data }) {
       if (type !== 'progress' || !isShown('info', level)) return undefined
@@ -137,11 +138,18 @@ function isOurs({ step }: StoredEvent): boolean {
   return !step?.startsWith('_')
 }
 
-/** `12 ms`, `3.4 s`, `2 min 5 s`. */
+/** `12 ms`, `3.4 s`, `2 min 5 s`, `3 h 20 min`. Parts that are 0 are left out. */
 export function formatDuration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`
   if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+  const seconds = Math.round(ms / 1000)
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return parts([minutes, 'min'], [seconds % 60, 's'])
+  return parts([Math.floor(minutes / 60), 'h'], [minutes % 60, 'min'])
+}
+
+function parts([first, unit]: [number, string], [rest, small]: [number, string]): string {
+  return `${first} ${unit}${rest === 0 ? '' : ` ${rest} ${small}`}`
 }
 
 function timeOf(ts: number): string {

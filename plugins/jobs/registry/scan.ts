@@ -140,7 +140,9 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
       if (!about) return unregisterFrom(path)
       const files = about.isDirectory() ? (await filesIn(path)).filter((file) => !loads.has(file)) : [path]
       for (const file of files.filter((one) => isWorkerFile(folder, one))) {
-        await (await read(workerId(folder, file), file))({ replace: true })
+        await (
+          await read(workerId(folder, file), file)
+        )({ replace: true })
       }
     },
   }

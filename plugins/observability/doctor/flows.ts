@@ -12,5 +12,5 @@ export async function checkFlows(kernel: Kernel): Promise<Diagnosis[]> {
     return { check: 'flows.steps', level: 'problem', message, hint: 'Restore the worker, or cancel the runs.' }
   })
   if (found.length > 0) return found
-  return [{ check: 'flows', level: 'ok', message: `Open runs of ${flows.length} flows have all their steps.` }]
+  return [{ check: 'flows', level: 'ok', message: `All open runs have their steps. Flows: ${flows.length}.` }]
 }

@@ -15,6 +15,6 @@ export async function checkInstances(kernel: Kernel): Promise<Diagnosis[]> {
     return [{ check: 'instances.versions', level: 'warning', message, hint }]
   }
   const workers = new Set(instances.flatMap((one) => one.workers.map(({ id }) => id))).size
-  const message = `Running processes: ${instances.length}, with ${workers} workers, all of version ${versions[0]}.`
+  const message = `Running processes: ${instances.length}, all of version ${versions[0]}. Their workers: ${workers}.`
   return [{ check: 'instances', level: 'ok', message }]
 }

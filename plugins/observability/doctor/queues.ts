@@ -36,6 +36,10 @@ export async function checkQueues(kernel: Kernel): Promise<Diagnosis[]> {
   }
   if (found.length > 0) return found
   return [
-    { check: 'queues', level: 'ok', message: `${names.length} queues with ${waiting} waiting jobs have no problem.` },
+    {
+      check: 'queues',
+      level: 'ok',
+      message: `No queue has a problem. Queues: ${names.length}, waiting jobs: ${waiting}.`,
+    },
   ]
 }
