@@ -561,6 +561,14 @@ test('start runs workers and serves HTTP until a signal, and waits for running j
   expect((await start.ended).code).toBe(0)
 })
 
+test('a command reads the store of a Nuxt project, whose workers import nothing', async () => {
+  const greet = `export const config = defineWorkerConfig({ queue: 'mail' })\nexport default defineQueueWorker(() => useQueue())`
+  await using project = await createProject({ greet })
+  await writeFile(join(project.cwd, 'nuxt-queue.config.ts'), `export default { adapter: 'file' }`)
+  expect(await cli(['enqueue', 'greet'], project.cwd)).toMatchObject({ code: 0, stderr: '' })
+  expect(await cliJson(['queues'], project.cwd)).toMatchObject([{ name: 'mail' }])
+})
+
 test('start without workers enqueues jobs for other processes', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project

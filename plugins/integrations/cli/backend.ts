@@ -1,5 +1,7 @@
 import { resolve } from 'pathe'
 import {
+  defineQueueWorker,
+  defineWorkerConfig,
   QueueError,
   type AnyPlugin,
   type KernelConfig,
@@ -68,6 +70,8 @@ export async function openKernel(
 ): Promise<Kernel> {
   // A shell that names a store is that of a server, also without NODE_ENV.
   const production = namesStore(process.env) || undefined
+  // In Nuxt and Nitro, worker files import nothing, and a command reads their configs without a build.
+  Object.assign(globalThis, { defineQueueWorker, defineWorkerConfig })
   const kernel = await host.createKernel({ config, reporter: reports, production })
   const { shared, durable } = kernel.port('queue').capabilities
   if (shared || durable) return kernel

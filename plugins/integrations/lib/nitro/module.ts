@@ -104,15 +104,7 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
     const voucher = createVoucher(secret)
     options.devHandlers.push({ handler: version.devHandler(voucher.vouch) })
     given.onListen?.(voucher.watch)
-  } else {
-    assertInstalled()
-    const missing = missingPackages(
-      { ...queue, hasConfigFile: app.configFile !== undefined },
-      options.rootDir,
-      process.env,
-    )
-    if (missing !== undefined) nitro.logger.warn(missing)
-  }
+  } else assertInstalled()
   options.runtimeConfig.queue = defu(options.runtimeConfig.queue as KernelConfig | undefined, queue)
   const { plugin, handler, worker, chunkURL } = version.templates
   Object.assign(options.virtual, {
@@ -126,6 +118,8 @@ async function setUp(nitro: Nitro, given: NitroModuleOptions): Promise<void> {
   neverCache(nitro, `${path}**`)
   hooks.hook('rollup:before', (_nitro, config) => {
     if (app.inPlace) return
+    // Only here, because commands such as `nuxt typecheck` also set up the module, and build no server.
+    if (!options.dev) warnOfMissing(nitro, { ...queue, hasConfigFile: app.configFile !== undefined })
     version.splitServer(nitro, config)
     config.plugins.unshift(entriesPlugin({ find, dev: options.dev, worker }))
   })
@@ -151,6 +145,11 @@ function findConfig(folders: readonly string[]): string | undefined {
 /** Returns the path of all requests to the queue. */
 export function httpPath({ http }: KernelConfig): string {
   return http?.path ?? DEFAULT_PATH
+}
+
+function warnOfMissing({ logger, options }: Nitro, config: Parameters<typeof missingPackages>[0]): void {
+  const missing = missingPackages(config, options.rootDir, process.env)
+  if (missing !== undefined) logger.warn(missing)
 }
 
 async function writeTypes(file: string, found: FoundWorkers): Promise<void> {
