@@ -16,7 +16,7 @@ export async function diagnoseServer(client: RedisClient): Promise<Diagnosis[]> 
   const settings = await readSettings(node)
   const found = [
     ...diagnoseVersion(version),
-    ...diagnoseMemory(about),
+    ...diagnoseMemory(about, settings),
     ...diagnoseEviction(settings),
     ...diagnosePersistence(settings),
   ]
@@ -31,12 +31,14 @@ function diagnoseVersion(version: string): Diagnosis[] {
   return [{ check: 'redis.version', level: 'problem', message, hint: 'Update the server.' }]
 }
 
-function diagnoseMemory(about: string): Diagnosis[] {
+function diagnoseMemory(about: string, settings: ReadonlyMap<string, string>): Diagnosis[] {
   const [used = 0, most = 0] = ['used_memory', 'maxmemory'].map((name) =>
     Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(about)?.[1] ?? 0),
   )
   if (most === 0 || used < NEARLY_FULL * most) return []
-  const message = `Redis uses ${Math.round((100 * used) / most)} % of its memory limit. It refuses jobs when it is full.`
+  const evicts = (settings.get('maxmemory-policy') ?? 'noeviction') !== 'noeviction'
+  const then = evicts ? 'It removes jobs and events' : 'It refuses jobs'
+  const message = `Redis uses ${Math.round((100 * used) / most)} % of its memory limit. ${then} when it is full.`
   const hint = 'Raise maxmemory, or keep less: see retention.'
   return [{ check: 'redis.memory', level: 'warning', message, hint }]
 }
