@@ -123,7 +123,7 @@ describe('the guide for Node', () => {
     await workers.until(/hello +queue default/)
     expect((await guide.run(exported, /enqueue hello/)).stdout).toContain('hello Ada')
     for (const one of [workers, web]) expect((await interrupt(one, 'SIGTERM')).code).toBe(0)
-    await using both = guide.start(exported, /--host 0\.0\.0\.0/)
+    await using both = guide.start(exported, /--host 0\.0\.0\.0$/)
     await both.until(/http:/)
     expect((await guide.run(exported, /enqueue hello/)).stdout).toContain('hello Ada')
     expect((await interrupt(both, 'SIGTERM')).code).toBe(0)
