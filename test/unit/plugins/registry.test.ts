@@ -77,7 +77,9 @@ describe('watching', () => {
 
   it('finds a folder that is added later, with its folders, and forgets the workers of a folder that leaves', async () => {
     const root = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
-    await using test = await createTestKernel({ config: { registry: { rootDir: root, dirs: ['server/queues'], watch: true } } })
+    await using test = await createTestKernel({
+      config: { registry: { rootDir: root, dirs: ['server/queues'], watch: true } },
+    })
     const { registry } = test.kernel
     const folder = join(root, 'server/queues')
     await mkdir(join(root, 'server'))
