@@ -1,2 +1,2 @@
-// Built as static pages as well. `npm test` does that with an application of Nitro, in neighbours.test.ts.
+// Built as static pages as well. `npm test` does that with an application of Nitro, in nitro.test.ts.
 import './module.test.ts'

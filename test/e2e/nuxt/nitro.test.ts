@@ -1,81 +1,21 @@
-import { afterAll, describe, expect, it } from 'vitest'
-import { readGuide } from '../../install/guide.ts'
+import { createHmac } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { join } from 'pathe'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sharedRedis } from '../../services/redis.ts'
-import { COOKIE } from '../../security/targets.ts'
+import { openSse } from '../../unit/http/rig.ts'
 import { until } from '../redis/rig.ts'
-import { createApp, type Server } from './app.ts'
+import { createApp, type App, type Server } from './app.ts'
 import { standsAttacks } from './attacked.ts'
-import { FILES } from './fixture.ts'
+import { NITRO, SECRET } from './nitro-app.ts'
 import { addedWarnings } from './warnings.ts'
 
 const TIMEOUT = 480_000
 const redis = await sharedRedis()
-afterAll(() => redis.stop())
-
-/** The worker and the route of the guide. */
-const { 'nitro.config.ts': _config, ...guide } = (await readGuide('start/nitro.md', 'nitropack 2')).files
-const GUIDE = Object.fromEntries(Object.entries(guide).map(([path, text]) => [`server/${path}`, text]))
-
-const { 'app/app.vue': _page, 'server/api/typed.get.ts': _strict, ...SERVER } = FILES
-
-const NITRO = {
-  ...SERVER,
-  ...GUIDE,
-  'nitro.config.ts': `import { defineNitroConfig } from 'nitropack/config'
-
-export default defineNitroConfig({
-  srcDir: 'server',
-  compatibilityDate: '2026-01-01',
-  modules: ['nuxt-queue/nitro'],
-  runtimeConfig: { public: { who: 'you' } },
-  queue: { adapter: 'redis' },
+const endings: (() => unknown)[] = [() => redis.stop()]
+afterAll(async () => {
+  for (const end of endings) await end()
 })
-`,
-  'tsconfig.json': `{ "extends": "./.nitro/types/tsconfig.json", "compilerOptions": { "types": ["node"] } }`,
-  'nuxt-queue.config.ts': `import { defineConfig, definePlugin } from 'nuxt-queue'
-
-const signature = definePlugin({
-  name: 'signature',
-  setup(kernel) {
-    kernel.hook('dispatch', async (dispatch, next) => {
-      await next()
-      if (dispatch.job.name === 'pid') dispatch.result = { pid: process.pid, signed: true }
-    })
-  },
-})
-export default defineConfig({
-  plugins: [signature],
-  http: {
-    authorize: ({ headers }) =>
-      headers.get('authorization') === 'Bearer secret' || headers.get('cookie') === '${COOKIE}',
-  },
-})
-`,
-  'server/queues/pid.ts': `import { once } from 'node:events'
-export const config = defineQueueConfig({ queue: 'pid' })
-export default defineQueueWorker(async (job) => {
-  if (job.data === 'slow') await once(process, 'SIGTERM')
-  return process.pid
-})
-`,
-  'server/queues/fails.ts': `type Told = { text: string }
-export const config = defineQueueConfig({ attempts: 1 })
-export default defineQueueWorker((): Told => {
-  throw new Error('on purpose')
-})
-`,
-  'server/queues/echo.ts': `export default defineQueueWorker((job) => job.data)\n`,
-  'server/api/enqueue.post.ts': `export default defineEventHandler(async (event) => {
-  const { worker, data } = await readBody<{ worker: 'pid'; data: unknown }>(event)
-  return useQueue().enqueue(worker, data)
-})
-`,
-  'server/api/job.get.ts': `export default defineEventHandler(async (event) => {
-  const { queue, id } = getQuery(event) as { queue: string; id: string }
-  return (await useQueue().port('queue').getJob(queue, id)) ?? { state: 'unknown' }
-})
-`,
-}
 
 /** The same application without the module. */
 async function plainBuild(): Promise<string> {
@@ -94,7 +34,7 @@ interface JobView {
 
 async function enqueue(server: Server, worker: string, data: unknown): Promise<() => Promise<JobView>> {
   const { queue, id } = (await (await server.post('/api/enqueue', { worker, data })).json()) as Record<string, string>
-  return async () => (await (await server.get(`/api/job?queue=${queue!}&id=${id!}`)).json()) as JobView
+  return async () => (await (await server.post('/api/job', { queue, id })).json()) as JobView
 }
 
 const ended = (job: () => Promise<JobView>): Promise<JobView> =>
@@ -103,12 +43,26 @@ const ended = (job: () => Promise<JobView>): Promise<JobView> =>
     return found.state === 'completed' && found
   })
 
+const read = { 'x-read': 'yes' }
+
+async function post(server: Server, path: string, body: string, headers: object = {}): Promise<[number, string]> {
+  const sent = { 'content-type': 'application/json', ...headers }
+  const response = await fetch(new URL(path, server.url), { method: 'POST', headers: sent, body })
+  return [response.status, await response.text()]
+}
+
 describe('an application of Nitro without Nuxt', () => {
+  let app: App
+  let output = ''
+  beforeAll(async () => {
+    app = await createApp('nitro', NITRO, { onEnd: (callback) => void endings.unshift(callback) })
+    output = await app.build()
+  }, TIMEOUT)
+
   it(
     'runs workers in a separate process with the plugins and functions of its config, withstands attacks, and shuts down gracefully',
     async () => {
-      const app = await createApp('nitro', NITRO)
-      expect(await addedWarnings(await app.build(), plainBuild)).toEqual([])
+      expect(await addedWarnings(output, plainBuild)).toEqual([])
       expect(await app.typeErrors('tsconfig.json')).toBe('')
       const store = { NUXT_QUEUE_REDIS_CHECK_SERVER: 'false', REDIS_URL: redis.url, NITRO_PUBLIC_WHO: 'us' }
       const web = await app.start({ ...store, NUXT_QUEUE_WORKER: 'false' })
@@ -147,6 +101,60 @@ describe('an application of Nitro without Nuxt', () => {
       await standsAttacks(web, '/_queue')
       expect(await web.stop('SIGTERM'), web.output()).toBe(0)
       expect(await text).toContain('retry: 1000')
+    },
+    TIMEOUT,
+  )
+
+  it(
+    'serves the API and webhooks even if other code has read the body or caches responses, and serves requests of the application itself',
+    async () => {
+      const store = { NUXT_QUEUE_ADAPTER: 'file', NUXT_QUEUE_FILE_PATH: join(app.folder, 'data') }
+      await using server = await app.start({ ...store, OPEN: 'yes' })
+      const job = JSON.stringify({ worker: 'said', data: 'ünï' })
+      for (const headers of [{}, read]) {
+        const [status, text] = await post(server, '/_queue/api/jobs', job, headers)
+        expect(status, text).toBe(202)
+        const { runId } = JSON.parse(text) as { runId: string }
+        const result = await fetch(new URL(`/_queue/api/runs/${runId}/result?wait=30000`, server.url))
+        expect(await result.json()).toMatchObject({ status: 'completed', result: { said: 'ünï' } })
+        expect((await post(server, '/_queue/api/jobs', JSON.stringify({ worker: 'x'.repeat(5000) }), headers))[0]).toBe(
+          413,
+        )
+        expect((await post(server, '/_queue/api/jobs', '{"worker":', headers))[0]).toBe(400)
+        const signature = `sha256=${createHmac('sha256', SECRET).update(job).digest('hex')}`
+        const signed = { ...headers, 'x-hub-signature-256': signature, 'x-github-delivery': JSON.stringify(headers) }
+        expect((await post(server, '/_queue/triggers/push', job, signed))[0]).toBe(202)
+        expect((await post(server, '/_queue/triggers/push', `${job} `, signed))[0]).toBe(401)
+      }
+
+      const [status, inside] = await post(server, '/api/inside', '{}')
+      expect([status, JSON.parse(inside)]).toEqual([
+        200,
+        { ids: [expect.any(String), expect.any(String)], queues: expect.any(Number) as number, missing: 404 },
+      ])
+
+      const jobs = async (): Promise<number> => {
+        const response = await fetch(new URL('/_queue/api/jobs?name=said', server.url))
+        expect(response.headers.get('cache-control')).toBe('no-store')
+        return ((await response.json()) as { jobs: unknown[] }).jobs.length
+      }
+      const before = await jobs()
+      const [, started] = await post(server, '/_queue/api/jobs', job)
+      expect(await jobs()).toBe(before + 1)
+      const { runId } = JSON.parse(started) as { runId: string }
+      await using stream = await openSse(new URL(`/_queue/api/runs/${runId}/stream`, server.url).href)
+      expect((await stream.ended()).map(({ kind }) => kind)).toContain('end')
+    },
+    TIMEOUT,
+  )
+
+  it(
+    'is built as static pages, without a server',
+    async () => {
+      const app = await createApp('pages', NITRO)
+      expect(await app.build({ NITRO_PRESET: 'static' })).not.toMatch(/ERROR|unhandled/)
+      expect(existsSync(join(app.folder, '.output/public/about/index.html'))).toBe(true)
+      expect(existsSync(join(app.folder, '.output/server'))).toBe(false)
     },
     TIMEOUT,
   )
