@@ -6,7 +6,8 @@ import { promisify } from 'node:util'
 import { parse } from 'csv-parse/sync'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { datasetFile } from '../../playground/lib/paths.ts'
-import { cli, cliJson, ROOT, startNode, type Finished } from './processes.ts'
+import { cli, cliJson } from './cli-in-process.ts'
+import { ROOT, startNode, type Finished } from './processes.ts'
 
 interface Summary {
   run: string
