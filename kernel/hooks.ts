@@ -28,7 +28,7 @@ export function createHookBus(reporter: Reporter) {
 
   function recompose(name: HookName): void {
     const registrations: Registration<never>[] = []
-    bus.callHookWith((links) => links.forEach((link) => link(registrations)), name, [registrations])
+    bus.callHookWith((links) => links.forEach((link) => void link(registrations)), name, [registrations])
     chains[name] = compose(
       name,
       registrations.toSorted((a, b) => a.rank - b.rank),
