@@ -6,6 +6,7 @@ import { Client } from 'pg'
 import { afterAll, expect, test } from 'vitest'
 import { sharedPostgres } from '../services/postgres.ts'
 import { sharedRedis } from '../services/redis.ts'
+import '../services/compiled-pglite.ts'
 import { cli, cliJson } from './cli-in-process.ts'
 
 const root = await mkdtemp(join(tmpdir(), 'nuxt-queue-backup-'))

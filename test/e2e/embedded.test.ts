@@ -4,6 +4,7 @@ import { createKernel, type Kernel } from 'nuxt-queue'
 import { join } from 'pathe'
 import { afterEach, describe, expect, it } from 'vitest'
 import { PREPARED } from '../../plugins/adapters/pglite/prepared.ts'
+import '../services/compiled-pglite.ts'
 import { ROOT, startNode } from './processes.ts'
 
 const folders: string[] = []
