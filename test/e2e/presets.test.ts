@@ -2,6 +2,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { inLongForm } from '../services/long.ts'
+import { cliJson } from './cli-in-process.ts'
 import { ROOT, startNode } from './processes.ts'
 
 const PRESETS = ['dev', 'dev-file', 'prod-redis', ...inLongForm('embedded', 'prod-postgres')]
@@ -46,9 +47,7 @@ async function play(preset: string): Promise<Played> {
   expect(used).toBe(preset)
   const [, ...lines] = (await readFile(join(ROOT, history), 'utf8')).split('\n').filter(Boolean)
   const events = lines.map((line) => JSON.parse(line) as Event)
-  const state = JSON.parse(
-    (await startNode(['dist/plugins/integrations/cli/bin.js', 'state', history, '--json'], ROOT).ended).stdout,
-  ) as { state: object }
+  const state = await cliJson(['state', history], ROOT)
   await rm(join(ROOT, report, '..'), { recursive: true, force: true })
   await rm(join(ROOT, history), { force: true })
   return JSON.parse(JSON.stringify({ summary, events, state }).replaceAll(run, '<run>')) as Played
