@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { checkText, isDeferral, QueueError, reviveError, type Clock, type SerializedError } from '../../kernel/index.ts'
+import { checkFunction } from './check-options.ts'
 import { checkStepOptions, tryStep, type StepAttempt, type StepOptions } from './step-attempts.ts'
 import type { PauseState } from './suspension.ts'
 
@@ -114,6 +115,7 @@ export function createStepRunner(options: StepRunnerOptions) {
     fn: (attempt: StepAttempt) => T | Promise<T>,
     stepOptions: StepOptions = {},
   ): Promise<T> {
+    checkFunction(`The function of ctx.step.run("${given}")`, fn)
     checkStepOptions(given, stepOptions)
     const name = uniqueName(given)
     if (suspended) return never()

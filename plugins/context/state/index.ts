@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { z } from 'zod'
-import { definePlugin, type Kernel } from '../../../kernel/index.ts'
+import { definePlugin, invalid, isCount, isMoment, type Kernel } from '../../../kernel/index.ts'
+import { checkOptions } from '../../lib/check-options.ts'
 import { anySchema, workerOption } from '../../lib/worker-option.ts'
 import { addLazyMember } from '../../lib/lazy-member.ts'
 import { foldState } from '../lib/fold-state.ts'
@@ -68,13 +69,20 @@ export default definePlugin({
     })
     addLazyMember(kernel, 'state', (ctx) => createStateHandle(kernel, ctx, projection, schemaOf(ctx.worker)))
     kernel.extend({
-      state: async (runId: string, { at }: { at?: number | Date } = {}) => {
+      state: async (runId: string, options: { at?: number | Date } = {}) => {
+        const { at } = checkOptions('state()', options, { at: checkPosition })
         const state = at === undefined ? (await projection.current(runId)).state : await projection.at(runId, at)
         return cloneValue({ ...state })
       },
     })
   },
 })
+
+/** Accepts the `seq` of an event, or a date. */
+function checkPosition(what: string, value: unknown): number | Date {
+  if (value instanceof Date ? isMoment(value) : isCount(value, 0)) return value as number | Date
+  throw invalid(what, 'the seq of an event, or a valid Date', value)
+}
 
 /** Returns the name of the fold. It includes the version of the upcasters, because they change the folded events. */
 function reducerName({ upcasts }: Partial<Pick<Kernel, 'upcasts'>>): string {

@@ -7,6 +7,7 @@ import {
   type EnqueuedJob,
   type SqlClient,
 } from '../../../kernel/index.ts'
+import { checkFunction } from '../../lib/check-options.ts'
 import { copyValue } from '../../lib/value.ts'
 
 /** An event that does not belong to a run, as listeners receive it. */
@@ -113,7 +114,7 @@ export default definePlugin({
         assertFree('event', name)
         return send(name, payload, options)
       },
-      onEvent: (listener) => void listeners.push(listener),
+      onEvent: (listener) => void listeners.push(checkFunction('The listener of onEvent()', listener)),
     })
   },
 })

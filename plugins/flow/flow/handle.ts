@@ -1,8 +1,14 @@
 import {
   assertFree,
+  checkCount,
   checkKeys,
+  checkMoment,
   checkTags,
   checkText,
+  invalid,
+  isMoment,
+  isText,
+  MAX_COMPOSED_BYTES,
   QueueError,
   reviveError,
   type EnqueuedJob,
@@ -14,6 +20,7 @@ import {
   type SerializedError,
   type SqlClient,
 } from '../../../kernel/index.ts'
+import { checkBoolean, checkOptions, checkString, oneOf, type OptionChecks } from '../../lib/check-options.ts'
 import { forgotten } from '../../jobs/lib/forgotten.ts'
 import type { Advancer } from './advancer.ts'
 import type { FlowEngine } from './engine.ts'
@@ -93,6 +100,17 @@ export interface FlowHandle<F extends string = string> extends FlowMethods<F> {
   result(runId: string, options?: { timeout?: number }): Promise<unknown>
 }
 
+const FILTER_CHECKS: OptionChecks<Omit<RunFilter, 'flow'>> = {
+  status: oneOf(['running', 'completed', 'failed', 'cancelled']),
+  name: checkString,
+  queue: checkString,
+  tag: checkString,
+  startedBefore: checkMoment,
+  after: checkAfter,
+  hideInternal: checkBoolean,
+  limit: checkCount,
+}
+
 export function createFlowHandle(
   kernel: Kernel,
   engine: FlowEngine,
@@ -130,7 +148,8 @@ export function createFlowHandle(
         ...(db && { db }),
       })
     },
-    async cancel(runId, { reason = 'on request' } = {}) {
+    async cancel(runId, options = {}) {
+      const { reason = 'on request' } = checkOptions('cancel()', options, { reason: checkString })
       return advancer.cancel(runId, reason, name)
     },
     fork: (runId, options = {}) => forks.fork(advancer, name, runId, options),
@@ -144,7 +163,8 @@ export function createFlowHandle(
       )
     },
     explain: (runId) => explainRun(engine, graph, runId),
-    runs: async (filter = {}) => kernel.port('events').runs.list({ ...filter, flow: name }),
+    runs: async (filter = {}) =>
+      kernel.port('events').runs.list({ ...checkOptions('runs()', filter, FILTER_CHECKS), flow: name }),
     async result(runId, options) {
       await assertKept(runId)
       const { type, data } = await kernel.waitFor(runId, 'end', options)
@@ -156,4 +176,11 @@ export function createFlowHandle(
       throw Object.assign(reviveError(error), { step, cause: error })
     },
   }
+}
+
+/** Accepts a run of a page, which has more members than a page needs. */
+function checkAfter(what: string, value: unknown): Pick<RunInfo, 'runId' | 'startedAt'> {
+  const { runId, startedAt } = Object(value) as Partial<RunInfo>
+  if (isText(runId, MAX_COMPOSED_BYTES) && isMoment(startedAt)) return { runId, startedAt }
+  throw invalid(what, 'the last run of the previous page', value)
 }

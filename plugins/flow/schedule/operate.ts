@@ -1,6 +1,7 @@
 import {
   assertFree,
   checkCount,
+  checkKeys,
   checkMoment,
   checkText,
   fitText,
@@ -158,10 +159,9 @@ export function createScheduleOperations(kernel: PluginKernel, ticks: Ticks, sha
       await shared.decide(name, { verb: 'started', id, at })
       return { at }
     },
-    async backfillSchedule(
-      name: string,
-      { from, to, limit = DEFAULT_LIMIT }: Backfill,
-    ): Promise<{ moments: number[] }> {
+    async backfillSchedule(name: string, range: Backfill): Promise<{ moments: number[] }> {
+      checkKeys('backfillSchedule()', range, ['from', 'to', 'limit'])
+      const { from, to, limit = DEFAULT_LIMIT } = range
       const entry = await find(name)
       const start = checkMoment('Option "from" of backfillSchedule()', from)
       const end = Math.min(

@@ -1,5 +1,12 @@
 import { z } from 'zod'
-import { definePlugin, isQueueError, type EnqueuedJob, type WorkerDefinition } from '../../../kernel/index.ts'
+import {
+  checkCount,
+  definePlugin,
+  isQueueError,
+  type EnqueuedJob,
+  type WorkerDefinition,
+} from '../../../kernel/index.ts'
+import { checkOptions } from '../../lib/check-options.ts'
 import { createSharedDecisions } from '../../lib/shared-decisions.ts'
 import { createTriggerRegistry, type Trigger, type TriggerInfo } from './trigger-registry.ts'
 import { checkDefinition } from './definition.ts'
@@ -222,7 +229,8 @@ export default definePlugin({
       },
       subscribeTrigger: (name, subscription) => registry.subscribe(name, subscription),
       emitTrigger: async (name, payload, options = {}) => firing.fire(name, payload, options),
-      async triggerHistory(name, { limit = 100 } = {}) {
+      async triggerHistory(name, options = {}) {
+        const { limit = 100 } = checkOptions('triggerHistory()', options, { limit: checkCount })
         if (!(await running.find(name))) await running.get(name)
         return history.read(name, limit)
       },

@@ -1,7 +1,8 @@
 import { QueueError, type PluginKernel, type RunInfo } from '../../../kernel/index.ts'
+import { between, checkOptions, checkString } from '../../lib/check-options.ts'
 import { awaitingKey, resumedKey, shownName } from '../lib/wait-record.ts'
 import { WAIT_QUEUE } from './agenda.ts'
-import { WEBHOOK_EVENT, type CompletionOptions, type WaitRecord } from './record.ts'
+import { COMPLETION_CHECKS, WEBHOOK_EVENT, type CompletionOptions, type WaitRecord } from './record.ts'
 import type { WaitStreams } from './streams.ts'
 import type { WaitingJob } from './wait-index.ts'
 
@@ -52,10 +53,10 @@ export function createWaitList(kernel: PluginKernel, streams: WaitStreams) {
     }
   }
 
-  async function openWaits({ after, limit = 100 }: OpenWaitsQuery = {}) {
+  async function openWaits(query: OpenWaitsQuery = {}) {
+    const { after, limit = 100 } = checkOptions('openWaits()', query, { after: checkString, limit: between(1, 500) })
     const position = after === undefined ? undefined : decode(after)
-    const size = Math.min(500, Math.max(1, Math.floor(limit)))
-    const filter = { queue: WAIT_QUEUE, status: 'running', limit: size } as const
+    const filter = { queue: WAIT_QUEUE, status: 'running', limit } as const
     const runs = await events().runs.list({ ...filter, ...(position && { after: position }) })
     const found = await Promise.all(
       runs.map(async ({ runId }) => {
@@ -64,7 +65,7 @@ export function createWaitList(kernel: PluginKernel, streams: WaitStreams) {
       }),
     )
     const waits = found.flat().filter((wait) => wait !== undefined)
-    return { waits, ...(runs.length === size && { next: encode(runs.at(-1)!) }) }
+    return { waits, ...(runs.length === limit && { next: encode(runs.at(-1)!) }) }
   }
 
   /** @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER` */
@@ -72,8 +73,9 @@ export function createWaitList(kernel: PluginKernel, streams: WaitStreams) {
     job: Pick<WaitingJob, 'runId' | 'jobId'>,
     payload?: unknown,
     name?: string,
-    { headers }: CompletionOptions = {},
+    options: CompletionOptions = {},
   ): Promise<void> {
+    const { headers } = checkOptions('completeWait()', options, COMPLETION_CHECKS)
     const { runId, jobId } = job
     const known = await events().read(runId, { types: ['step.awaiting', 'step.resumed'] })
     const ofJob = known.filter(({ stepId }) => stepId === jobId)

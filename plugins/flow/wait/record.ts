@@ -1,3 +1,5 @@
+import { checkHeaders } from '../../../kernel/index.ts'
+import type { OptionChecks } from '../../lib/check-options.ts'
 import type { Part, WaitRecord, WaitResult } from '../lib/wait-record.ts'
 
 export type { Part, WaitRecord, WaitResult } from '../lib/wait-record.ts'
@@ -19,6 +21,10 @@ export type WaitStatus = { over: true; result: WaitResult; seq: number } | { ove
 export interface CompletionOptions {
   /** Text that travels with the event or the answer, such as the context of a trace. Default: none. */
   headers?: Readonly<Record<string, string>>
+}
+
+export const COMPLETION_CHECKS: OptionChecks<CompletionOptions> = {
+  headers: (what, headers) => checkHeaders(what, headers) ?? {},
 }
 
 export const WEBHOOK_EVENT = 'webhook'

@@ -1,10 +1,11 @@
 import { isQueueError, isText, QueueError, type PluginKernel, type StoredEvent } from '../../../kernel/index.ts'
+import { checkOptions } from '../../lib/check-options.ts'
 import { traceHeadersOf } from '../../lib/trace-headers.ts'
 import { mediaOf } from '../lib/media-type.ts'
 import type { WaitPage } from './options.ts'
 import { pageResponse, type PageState } from './page.ts'
 import { hasHash, parseToken } from './token.ts'
-import { streamOf, WEBHOOK_EVENT, type CompletionOptions } from './record.ts'
+import { COMPLETION_CHECKS, streamOf, WEBHOOK_EVENT, type CompletionOptions } from './record.ts'
 
 /** The wait for a request that a token identifies. */
 interface WebhookWait {
@@ -44,8 +45,9 @@ export async function resolveWebhook(
   kernel: PluginKernel,
   token: string,
   payload: unknown,
-  { headers }: CompletionOptions = {},
+  options: CompletionOptions = {},
 ): Promise<void> {
+  const { headers } = checkOptions('resolveWait()', options, COMPLETION_CHECKS)
   const { state, key } = await findWait(kernel, token)
   if (state !== 'open') throw refusal(state)
   const { deduplicated } = await kernel.sendReserved(WEBHOOK_EVENT, payload, { id: key, key, headers })

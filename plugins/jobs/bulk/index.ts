@@ -1,4 +1,5 @@
-import { definePlugin, QueueError, type JobFilter, type JobTotals } from '../../../kernel/index.ts'
+import { checkCount, definePlugin, QueueError, type JobFilter, type JobTotals } from '../../../kernel/index.ts'
+import { checkOptions } from '../../lib/check-options.ts'
 import { createBoundedStream } from '../../lib/bounded-stream.ts'
 import { createProjection } from '../../lib/projection.ts'
 import { checkBulkOptions, checkTarget, type BulkOptions } from './check.ts'
@@ -156,7 +157,8 @@ export default definePlugin({
       },
       bulkReport,
       abortBulk,
-      async bulkReports({ limit = 50 } = {}) {
+      async bulkReports(options = {}) {
+        const { limit = 50 } = checkOptions('bulkReports()', options, { limit: checkCount })
         const known = await recorded()
         const reports: BulkReport[] = []
         for (const [id, { request, report }] of known) {

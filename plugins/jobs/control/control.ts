@@ -1,4 +1,5 @@
 import {
+  checkKeys,
   endKey,
   QueueError,
   type EnqueuedJob,
@@ -9,6 +10,7 @@ import {
   type StoredEvent,
   type Unsubscribe,
 } from '../../../kernel/index.ts'
+import { checkOptions, checkString, checkTimeout } from '../../lib/check-options.ts'
 import { checkRef } from '../lib/check-ref.ts'
 import { createJobActions, type DuplicateOptions } from './job-actions.ts'
 import { cancelled, createResults, resultOf } from './results.ts'
@@ -90,7 +92,8 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
   const { retryOptions, ...actions } = createJobActions(kernel, find)
 
   const members: Control = {
-    async cancel(ref, { reason = 'on request' } = {}) {
+    async cancel(ref, options = {}) {
+      const { reason = 'on request' } = checkOptions('cancel()', options, { reason: checkString })
       const { id, queue, runId, name, flow, round, tags } = await find(ref)
       const key = endKey({ id, round })
       const data = { reason }
@@ -110,6 +113,7 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
     },
     ...actions,
     async retry(ref, options = {}) {
+      checkKeys('retry()', options, ['data'])
       const job = await find(ref)
       const { id, flow } = job
       if (flow) {
@@ -120,11 +124,13 @@ export function createControl(kernel: PluginKernel): { members: Control; listen:
       await results.settled(ref, job)
       await kernel.port('queue').retry(ref.queue, ref.id, changes)
     },
-    async result<Result>(job: Parameters<Control['result']>[0], options?: { timeout?: number }) {
+    async result<Result>(job: Parameters<Control['result']>[0], options: { timeout?: number } = {}) {
       const { id } = checkRef(job)
-      return resultOf(id, await results.endOf(job, options?.timeout)) as Result
+      const { timeout } = checkOptions('result()', options, { timeout: checkTimeout })
+      return resultOf(id, await results.endOf(job, timeout)) as Result
     },
-    waitFor: (runId, key, options = {}) => results.waitFor(runId, key, { timeout: options.timeout }),
+    waitFor: async (runId, key, options = {}) =>
+      results.waitFor(runId, key, checkOptions('waitFor()', options, { timeout: checkTimeout })),
     async broadcastAbort(target, reason) {
       const data: AbortMessage = { ...target, reason }
       await kernel.port('events').publish(CONTROL_STREAM, [{ type: 'abort', data }])

@@ -53,9 +53,8 @@ export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Pr
   }
 
   return {
-    /** Returns the options of the port for a retry. @throws QueueError `JOB_STATE`, `VALIDATION_FAILED`, `OPTION_INVALID` */
+    /** Returns the options of the port for a retry. @throws QueueError `JOB_STATE`, `VALIDATION_FAILED` */
     async retryOptions(job: JobRecord, options: Pick<RetryOptions, 'data'>): Promise<RetryOptions> {
-      checkKeys('retry()', options, ['data'])
       if (!('data' in options)) return {}
       if (job.options.debounce) {
         const hint = 'Duplicate it with other data instead.'
@@ -90,7 +89,9 @@ export function createJobActions(kernel: PluginKernel, find: (job: JobRef) => Pr
       const result: EnqueueResult = { ...receipt, queue: to, name }
       return kernel.port('handles')(result)
     },
-    async reschedule(ref: JobRef, { delay }: { delay: number | Date }): Promise<boolean> {
+    async reschedule(ref: JobRef, options: { delay: number | Date }): Promise<boolean> {
+      checkKeys('reschedule()', options, ['delay'])
+      const { delay } = options
       assertDelay()
       const runAt = momentOf('Option "delay" of reschedule()', delay)
       const { queue: of, id } = await find(ref)

@@ -1,4 +1,12 @@
-import { checkCount, checkDuration, checkKeys, checkText, invalid, isQueueError } from '../../../kernel/index.ts'
+import {
+  checkComposed,
+  checkCount,
+  checkDuration,
+  checkKeys,
+  checkText,
+  isQueueError,
+  MAX_COUNT,
+} from '../../../kernel/index.ts'
 import type {
   JobQuery,
   Kernel,
@@ -9,6 +17,8 @@ import type {
   Unsubscribe,
 } from '../../../kernel/index.ts'
 import type { QueueLimits, QueueLimitsChange } from '../../../kernel/index.ts'
+import { between, checkFunction, checkLimit, checkOptions, listOf, type OptionChecks } from '../../lib/check-options.ts'
+import { JOB_STATES } from '../lib/check-filter.ts'
 import type { PausedKey, PausedKeys } from './paused-keys.ts'
 import { checkLimits, withLimits } from './queue-limits.ts'
 
@@ -66,6 +76,7 @@ export interface QueueHandle {
    * Resolves with jobs of the queue, oldest first.
    *
    * @param query.limit default 100
+   * @throws QueueError `OPTION_INVALID`
    * @example
    * const failed = await kernel.queue('mail').jobs({ states: ['failed'], limit: 20 })
    */
@@ -90,7 +101,15 @@ export interface QueueHandle {
 }
 
 const ENDED = ['completed', 'failed', 'cancelled'] as const
-const CLEAN_KEYS = ['states', 'olderThan', 'limit']
+const CLEAN_CHECKS: OptionChecks<CleanOptions> = { states: listOf(ENDED), olderThan: checkDuration, limit: checkLimit }
+const QUERY_CHECKS: OptionChecks<Omit<JobQuery, 'queue'>> = {
+  states: listOf(JOB_STATES),
+  // Jobs of other producers may have no name.
+  name: (what, name) => (name === '' ? name : checkComposed(what, name)),
+  runId: checkComposed,
+  limit: checkCount,
+  offset: between(0, MAX_COUNT),
+}
 /** How many jobs are read at once. */
 const PAGE = 100
 
@@ -126,9 +145,9 @@ export function createQueueHandle(kernel: Kernel, paused: PausedKeys, name: stri
     setLimits: async (change) => withLimits(queue()).setLimits(name, checkLimits(change)),
     limits: async () => withLimits(queue()).getLimits(name),
     counts: async () => queue().getJobCounts(name),
-    jobs: async (query) => queue().getJobs({ ...query, queue: name }),
+    jobs: async (query = {}) => queue().getJobs({ ...checkOptions('jobs()', query, QUERY_CHECKS), queue: name }),
     async clean(options = {}) {
-      const { states, olderThan, limit } = checkCleaning(options)
+      const { states = ENDED, olderThan = 0, limit = Infinity } = checkOptions('clean()', options, CLEAN_CHECKS)
       const until = kernel.clock.now() - olderThan
       const removed: string[] = []
       let offset = 0
@@ -142,7 +161,10 @@ export function createQueueHandle(kernel: Kernel, paused: PausedKeys, name: stri
         }
       }
     },
-    events: (listener) => queue().on(name, '*', (type, of, job) => listener({ type, queue: of, ...(job && { job }) })),
+    events(listener) {
+      checkFunction('The listener of events()', listener)
+      return queue().on(name, '*', (type, of, job) => listener({ type, queue: of, ...(job && { job }) }))
+    },
   }
 }
 
@@ -150,16 +172,4 @@ export function createQueueHandle(kernel: Kernel, paused: PausedKeys, name: stri
 function keyOf(method: string, options: { key?: string }): string | undefined {
   checkKeys(method, options, ['key'])
   return options.key === undefined ? undefined : checkText(`Option "key" of ${method}`, options.key)
-}
-
-/** @throws QueueError `OPTION_INVALID` */
-function checkCleaning(options: CleanOptions): Required<CleanOptions> {
-  checkKeys('clean()', options, CLEAN_KEYS)
-  const { states = ENDED, olderThan = 0, limit = Infinity } = options
-  if (!Array.isArray(states) || !states.every((state) => ENDED.includes(state as RunOutcome))) {
-    throw invalid('Option "states" of clean()', `an array of ${ENDED.join(', ')}`, states)
-  }
-  checkDuration('Option "olderThan" of clean()', olderThan)
-  if (limit !== Infinity) checkCount('Option "limit" of clean()', limit)
-  return { states: states as RunOutcome[], olderThan, limit }
 }

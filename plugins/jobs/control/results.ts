@@ -74,7 +74,7 @@ export function createResults(kernel: Kernel) {
     })
     const late = (): void =>
       found.reject(new QueueError('RESULT_TIMEOUT', `Run ${runId} had no event "${key}" within ${timeout} ms.`))
-    const stop = timeout === undefined ? undefined : kernel.clock.setTimeout(late, timeout)
+    const stop = timeout === undefined || timeout === Infinity ? undefined : kernel.clock.setTimeout(late, timeout)
     const stopLooking = look && lookNowAndThen(look, found)
     try {
       return await found.promise

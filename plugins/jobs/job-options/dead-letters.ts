@@ -14,6 +14,7 @@ import {
   type SerializedError,
   type StoredJobOptions,
 } from '../../../kernel/index.ts'
+import { checkFunction, checkLimit, checkOptions } from '../../lib/check-options.ts'
 import type { JobOptionRules } from './rules.ts'
 
 /** The data of a dead letter: a copy of a job that has failed permanently. */
@@ -97,10 +98,11 @@ export function createRedrive(kernel: Kernel, rules: JobOptionRules) {
     return { letter: id, job: { ...receipt, queue: letter.queue, name } }
   }
 
-  async function redrive(
-    queue: string,
-    { limit = Infinity, filter = () => true }: RedriveOptions = {},
-  ): Promise<Redriven[]> {
+  async function redrive(queue: string, options: RedriveOptions = {}): Promise<Redriven[]> {
+    const { limit = Infinity, filter = () => true } = checkOptions('redrive()', options, {
+      limit: checkLimit,
+      filter: checkFunction,
+    })
     const moved: Redriven[] = []
     /** A job that fails again in the meantime has a new letter, which this call does not move. */
     const fresh = new Set<string>()

@@ -1,6 +1,5 @@
 import {
   checkComposed,
-  checkCount,
   checkKeys,
   checkMoment,
   checkText,
@@ -11,12 +10,13 @@ import {
   type JobSearch,
   type JobState,
 } from '../../../kernel/index.ts'
+import { between, listOf } from '../../lib/check-options.ts'
 
 const FILTER_KEYS = [
   ...['id', 'queue', 'name', 'runId', 'tag', 'states', 'error', 'createdAfter', 'createdBefore', 'data'],
 ] as const satisfies (keyof JobFilter)[]
 const SEARCH_KEYS = [...FILTER_KEYS, 'after', 'limit', 'examine'] as const satisfies (keyof JobSearch)[]
-const STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']
+export const JOB_STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']
 /** The largest page. */
 const MAX_LIMIT = 1000
 /** The maximum number of jobs that one search examines. */
@@ -44,11 +44,7 @@ export function checkSearch(what: string, search: JobSearch): JobSearch {
   }
   for (const [key, most] of [['limit', MAX_LIMIT] as const, ['examine', MAX_EXAMINE] as const]) {
     const value = search[key]
-    if (value === undefined) continue
-    if (checkCount(`Option "${key}" of ${what}`, value) > most) {
-      throw invalid(`Option "${key}" of ${what}`, `a whole number from 1 to ${most}`, value)
-    }
-    checked[key] = value
+    if (value !== undefined) checked[key] = between(1, most)(`Option "${key}" of ${what}`, value)
   }
   return checked
 }
@@ -66,12 +62,7 @@ function checkMembers(what: string, filter: JobFilter): JobFilter {
   if (error !== undefined) checked.error = checkText(option('error'), error)
   if (createdAfter !== undefined) checked.createdAfter = checkMoment(option('createdAfter'), createdAfter)
   if (createdBefore !== undefined) checked.createdBefore = checkMoment(option('createdBefore'), createdBefore)
-  if (states !== undefined) {
-    if (!Array.isArray(states) || !states.every((state) => STATES.includes(state as JobState))) {
-      throw invalid(option('states'), `an array of ${STATES.join(', ')}`, states)
-    }
-    checked.states = [...new Set(states as JobState[])]
-  }
+  if (states !== undefined) checked.states = listOf(JOB_STATES)(option('states'), states)
   if (data !== undefined) checked.data = checkData(option('data'), data)
   return checked
 }

@@ -1,4 +1,5 @@
-import { definePlugin, isUnrecoverable, type Kernel } from '../../../kernel/index.ts'
+import { checkCount, definePlugin, isUnrecoverable, type Kernel } from '../../../kernel/index.ts'
+import { checkOptions } from '../../lib/check-options.ts'
 import { watchOutage } from '../../lib/outage.ts'
 import type { Alert } from './alert.ts'
 import { createChecks } from './checks.ts'
@@ -109,7 +110,12 @@ export default definePlugin({
     kernel.onWorkerStart(({ id }) => {
       if (id === RAISE_WORKER && !stop) arm()
     })
-    kernel.extend({ alerts: ({ limit = 50 } = {}) => log.newest(limit) })
+    kernel.extend({
+      async alerts(options = {}) {
+        const { limit = 50 } = checkOptions('alerts()', options, { limit: checkCount })
+        return log.newest(limit)
+      },
+    })
     return async () => {
       closed = true
       stop?.()

@@ -1,4 +1,12 @@
-import { definePlugin, type EventDraft, type PluginKernel, type StoredEvent } from '../../../kernel/index.ts'
+import {
+  checkCount,
+  checkMoment,
+  definePlugin,
+  type EventDraft,
+  type PluginKernel,
+  type StoredEvent,
+} from '../../../kernel/index.ts'
+import { checkFunction, checkOptions, checkString, type OptionChecks } from '../../lib/check-options.ts'
 import { readKept, trimStream } from '../../lib/bounded-stream.ts'
 import { watchOutage } from '../../lib/outage.ts'
 
@@ -27,6 +35,14 @@ export interface AuditQuery extends Partial<Pick<AuditEntry, 'actor' | 'action'>
   limit?: number
   /** Omits entries for which it returns false. */
   mayRead?: (entry: AuditEntry) => boolean | Promise<boolean>
+}
+
+const CHECKS: OptionChecks<AuditQuery> = {
+  actor: checkString,
+  action: checkString,
+  before: checkMoment,
+  limit: checkCount,
+  mayRead: checkFunction,
 }
 
 declare module 'nuxt-queue/kernel' {
@@ -72,7 +88,8 @@ export default definePlugin({
         }),
     })
     kernel.extend({
-      async audit({ limit = 100, ...query } = {}) {
+      async audit(options = {}) {
+        const { limit = 100, ...query } = checkOptions('audit()', options, CHECKS)
         const found = await Promise.all(
           Object.values(STREAMS).map((stream) => readNewest(kernel, stream, { ...query, limit })),
         )

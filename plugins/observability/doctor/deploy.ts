@@ -6,6 +6,7 @@ import {
   type JobRecord,
   type Kernel,
 } from '../../../kernel/index.ts'
+import { checkLimit, checkOptions } from '../../lib/check-options.ts'
 import type { RunInfo, WorkerDefinition } from '../../../kernel/index.ts'
 import { placesOf } from '../../flow/lib/flow-places.ts'
 import { parse } from '../../lib/parse.ts'
@@ -27,7 +28,8 @@ const PAGE = 500
 
 /** Finds open runs, waits and jobs of a store that the workers of this process cannot carry on. Changes nothing. */
 export async function checkDeploy(kernel: Kernel, options: DeployCheckOptions = {}): Promise<Diagnosis[]> {
-  const { jobs: maxJobs = 100_000, runs: maxRuns = 10_000 } = options
+  const checked = checkOptions('checkDeploy()', options, { jobs: checkLimit, runs: checkLimit })
+  const { jobs: maxJobs = 100_000, runs: maxRuns = 10_000 } = checked
   const findings = createFindings()
   const jobs = await checkJobs(kernel, findings, maxJobs)
   const runs = await checkRuns(kernel, findings, maxRuns)

@@ -7,6 +7,14 @@ import {
   type MaybePromise,
   type SerializedError,
 } from '../../../kernel/index.ts'
+import {
+  checkFunction,
+  checkLimit,
+  checkOptions,
+  checkString,
+  oneOf,
+  type OptionChecks,
+} from '../../lib/check-options.ts'
 import { STATUSES, type ErrorGroup, type ErrorStatus } from './groups.ts'
 import { createErrorRecorder } from './recorder.ts'
 import { createErrorStore } from './store.ts'
@@ -20,6 +28,14 @@ export interface ErrorFilter extends Partial<Pick<ErrorGroup, 'status' | 'queue'
   limit?: number
   /** Returns the visible part of a group, or undefined to omit the group. Called for each group until `limit` is reached. */
   show?: (group: ErrorGroup) => MaybePromise<ErrorGroup | undefined>
+}
+
+const CHECKS: OptionChecks<ErrorFilter> = {
+  status: oneOf(STATUSES),
+  queue: checkString,
+  worker: checkString,
+  limit: checkLimit,
+  show: checkFunction,
 }
 
 declare module 'nuxt-queue/kernel' {
@@ -69,7 +85,8 @@ export default definePlugin({
     }
 
     kernel.extend({
-      async errors({ limit = 100, show, ...filter } = {}) {
+      async errors(options = {}) {
+        const { limit = 100, show, ...filter } = checkOptions('errors()', options, CHECKS)
         await recorder.flush()
         const found: ErrorGroup[] = []
         for (const group of (await store.all()).toSorted((a, b) => b.lastSeen - a.lastSeen)) {

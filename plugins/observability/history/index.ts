@@ -1,4 +1,5 @@
-import { definePlugin, QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
+import { definePlugin, MAX_COUNT, QueueError, type Kernel, type RunInfo } from '../../../kernel/index.ts'
+import { between, checkOptions, checkString } from '../../lib/check-options.ts'
 import { foldTimeline } from '../lib/fold-timeline.ts'
 import { writeHistory, type RunHistory } from '../lib/history.ts'
 import type { Timeline } from '../lib/timeline.ts'
@@ -61,10 +62,14 @@ export default definePlugin({
     }
 
     kernel.extend({
-      timeline: async (runId, { depth = 1 } = {}) => timelineOf(await find(runId), runId, depth),
+      async timeline(runId, options = {}) {
+        const { depth = 1 } = checkOptions('timeline()', options, { depth: between(0, MAX_COUNT) })
+        return timelineOf(await find(runId), runId, depth)
+      },
       async exportRun(runId, file) {
+        const path = checkString('The file of exportRun()', file)
         const history = await read(await find(runId), runId)
-        await writeHistory(history, file)
+        await writeHistory(history, path)
         return history
       },
     })

@@ -3,10 +3,10 @@ import {
   checkMoment,
   isReserved,
   QueueError,
-  shown,
   type Kernel,
   type MaybePromise,
 } from '../../../kernel/index.ts'
+import { checkFunction, checkOptions, checkString, oneOf, type OptionChecks } from '../../lib/check-options.ts'
 import { quantilesOf, type Quantiles } from './histogram.ts'
 import { LAYERS, SKEW, type BucketRecord, type Layers } from './layers.ts'
 import { addStored, createRow, REST, type Counter, type Row } from './rows.ts'
@@ -50,6 +50,15 @@ export interface Stats {
   queues?: { queue: string; series: StatsPoint[] }[]
 }
 
+const CHECKS: OptionChecks<StatsQuery> = {
+  queue: checkString,
+  worker: checkString,
+  from: checkMoment,
+  to: checkMoment,
+  step: checkDuration,
+  by: oneOf(['queue']),
+  mayRead: checkFunction,
+}
 const MAX_POINTS = 1500
 const HOUR = 3_600_000
 /** The steps that are chosen by default. The last one is used for any longer period. */
@@ -61,11 +70,9 @@ export async function queryStats(
   kernel: Kernel,
   layers: Layers,
   pending: () => BucketRecord[],
-  query: StatsQuery,
+  options: StatsQuery,
 ): Promise<Stats> {
-  if (query.by !== undefined && query.by !== 'queue') {
-    throw new QueueError('OPTION_INVALID', `Option "by" is "queue"; got ${shown(query.by)}.`)
-  }
+  const query = checkOptions('stats()', options, CHECKS)
   const { from, to, step, layer } = periodOf(query, kernel.clock.now())
   // Records that are appended in the meantime are also found in the store. Their ids prevent double counting.
   const own = pending()
@@ -98,13 +105,13 @@ export async function queryStats(
 
 /** Aligns the period to the step. Chooses the finest step that is kept for the whole period, and its layer. */
 function periodOf(query: StatsQuery, now: number) {
-  const end = query.to === undefined ? now + 1 : checkMoment('Option "to"', query.to)
-  const begin = query.from === undefined ? Math.max(0, end - HOUR) : checkMoment('Option "from"', query.from)
+  const end = query.to === undefined ? now + 1 : Number(query.to)
+  const begin = query.from === undefined ? Math.max(0, end - HOUR) : Number(query.from)
   if (begin >= end)
     throw new QueueError('OPTION_INVALID', `Option "from" is a moment before "to"; got ${begin} and ${end}.`)
   const span = end - begin
   const wanted = query.step ?? STEPS.find((one) => span / one <= DEFAULT_POINTS) ?? STEPS.at(-1)!
-  const least = Math.max(checkDuration('Option "step"', wanted), span / (MAX_POINTS - 1))
+  const least = Math.max(wanted, span / (MAX_POINTS - 1))
   const kept = LAYERS.findIndex(({ keep, step }) => begin >= now - keep - step)
   const unit = LAYERS[kept === -1 ? LAYERS.length - 1 : kept]!.step
   const whole = Math.max(1, Math.ceil(least / unit)) * unit
