@@ -1,6 +1,9 @@
 import {
+  checkKeys,
   createKernel,
   definePlugin,
+  invalid,
+  isObject,
   type AnyPlugin,
   type Kernel,
   type KernelConfig,
@@ -9,6 +12,7 @@ import {
   type WorkerConfig,
   type WorkerModule,
 } from '../kernel/index.ts'
+import { checkFunction } from '../plugins/lib/check-options.ts'
 import test from '../presets/test.ts'
 import { createVirtualClock, settled, type Duration, type VirtualClock } from './virtual-clock.ts'
 
@@ -43,10 +47,13 @@ export interface TestKernel {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+const OPTIONS = ['workers', 'plugins', 'config', 'preset', 'now']
+
 /**
  * Creates and starts a kernel for a test: with a real queue, real events, virtual time and no server. Generated ids are
  * `id-1`, `id-2` and so on.
  *
+ * @throws QueueError `OPTION_INVALID` for an unknown option or a worker without a handler; all errors of `createKernel`
  * @example
  * await using test = await createTestKernel({ workers: { hello: async (job) => `hi ${job.data}` } })
  * const job = await test.kernel.enqueue('hello', 'Ada')
@@ -54,7 +61,15 @@ export interface TestKernel {
  * expect(await test.kernel.result(job)).toBe('hi Ada')
  */
 export async function createTestKernel(options: TestKernelOptions = {}): Promise<TestKernel> {
+  checkKeys('createTestKernel()', options, OPTIONS)
   const { workers = {}, plugins = [], config, preset = test, now } = options
+  if (!isObject(workers)) {
+    throw invalid(
+      'Option "workers" of createTestKernel()',
+      'an object of handlers by the ids of their workers',
+      workers,
+    )
+  }
   const clock = createVirtualClock(now)
   const reports: TestKernel['reports'][number][] = []
   const report = (level: 'warn' | 'error') => (message: string, detail?: unknown) =>
@@ -74,6 +89,7 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
   })
   for (const [id, worker] of Object.entries(workers)) {
     const module = typeof worker === 'function' ? { handler: worker } : worker
+    checkFunction(`The handler of worker "${id}"`, module.handler)
     await kernel.registerWorker({ id, ...module })
   }
   await kernel.start()

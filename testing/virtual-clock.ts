@@ -1,4 +1,4 @@
-import type { Clock } from '../kernel/index.ts'
+import { checkMoment, invalid, isDuration, type Clock } from '../kernel/index.ts'
 
 interface Timer {
   at: number
@@ -11,14 +11,12 @@ const UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000,
 /** Milliseconds, or a text such as `500ms`, `10s`, `5m`, `1h` or `2d`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
+/** Returns a duration in milliseconds. @throws QueueError `OPTION_INVALID`, also for a negative duration */
 export function toMilliseconds(duration: Duration): number {
-  if (typeof duration === 'number') return duration
-  const [, amount, unit] = /^([\d.]+)(ms|[smhd])$/.exec(duration) ?? []
-  if (unit === undefined)
-    throw new TypeError(
-      `A duration must be a number of milliseconds or a text like "500ms", "10s" or "1h"; got "${duration}".`,
-    )
-  return Number(amount) * UNITS[unit]!
+  const [, amount, unit = ''] = /^(\d+(?:\.\d+)?)(ms|[smhd])$/.exec(String(duration)) ?? []
+  const ms = typeof duration === 'string' ? Number(amount) * UNITS[unit]! : duration
+  if (isDuration(ms)) return ms
+  throw invalid('A duration', 'a number of milliseconds or a text such as "500ms", "10s" or "1h"', duration)
 }
 
 /** A clock that moves only when `advance` is called. */
@@ -26,6 +24,8 @@ export interface VirtualClock extends Clock {
   /**
    * Moves time forward. Timers that become due are called in order, and each sees its own moment as `now()`. After each timer,
    * the clock waits until the work that the timer started has settled.
+   *
+   * @throws QueueError `OPTION_INVALID` for a duration that is negative or cannot be read
    */
   advance(duration: Duration): Promise<void>
   /** The number of active timers. */
@@ -37,9 +37,10 @@ export interface VirtualClock extends Clock {
 /** The default start of virtual time: 2026-01-01T00:00:00Z, a Thursday. */
 export const VIRTUAL_EPOCH = Date.UTC(2026, 0, 1)
 
+/** @throws QueueError `OPTION_INVALID` for a start before 1970 or after 9999 */
 export function createVirtualClock(start: number | Date = VIRTUAL_EPOCH): VirtualClock {
   const timers = new Set<Timer>()
-  let now = Number(start)
+  let now = checkMoment('The start of the virtual clock', start)
   let order = 0
 
   function nextTimer(until: number): Timer | undefined {

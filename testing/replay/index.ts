@@ -1,5 +1,6 @@
 import { glob } from 'node:fs/promises'
-import type { AnyPlugin, KernelConfig, RunInfo } from '../../kernel/index.ts'
+import { checkKeys, type AnyPlugin, type KernelConfig, type RunInfo } from '../../kernel/index.ts'
+import { checkTimeout } from '../../plugins/lib/check-options.ts'
 import { readHistory } from '../../plugins/observability/lib/history.ts'
 import type { TestWorker } from '../test-kernel.ts'
 import type { Difference } from './follow.ts'
@@ -36,6 +37,7 @@ export interface ReplayError extends Error {
   readonly differences: readonly ReplayDifference[]
 }
 
+const OPTIONS = ['plugins', 'config', 'data', 'compareResults', 'timeout']
 /** How many differences the message of an error shows. */
 const SHOWN = 20
 
@@ -46,6 +48,7 @@ const SHOWN = 20
  * @param files a glob pattern, or several
  * @throws ReplayError that lists where they differ: the position in the log, what the log has, and what the handler did
  * @throws Error if no file matches
+ * @throws QueueError `OPTION_INVALID`
  * @example
  * await expectReplay({ order: { config, handler: order } }, 'histories/*.jsonl')
  */
@@ -54,7 +57,9 @@ export async function expectReplay(
   files: string | readonly string[],
   options: ReplayOptions = {},
 ): Promise<ReplayReport> {
+  checkKeys('expectReplay()', options, OPTIONS)
   const { plugins = [], config, data, compareResults = true, timeout = 10_000 } = options
+  checkTimeout('Option "timeout" of expectReplay()', timeout)
   const differences: ReplayDifference[] = []
   const report = { runs: 0, jobs: 0 }
   for (const file of await findFiles(files)) {

@@ -1,4 +1,4 @@
-import { createKernel, definePlugin, definePreset, isQueueError } from '../../kernel/index.ts'
+import { createKernel, definePlugin, definePreset, isQueueError, timerDelay } from '../../kernel/index.ts'
 import type { AnyPlugin, JobDraft, JobRecord, Kernel, KernelConfig } from '../../kernel/index.ts'
 import type { RunInfo, StoredEvent } from '../../kernel/index.ts'
 import { createLocalEvents } from '../../plugins/adapters/lib/local-events/store.ts'
@@ -76,7 +76,7 @@ export async function replayJob(options: ReplayJobOptions): Promise<Difference |
   })
   const reporter = { warn() {}, error() {} }
   const kernel = await createKernel({ preset, plugins: [machine, ...plugins, context], config, reporter })
-  const timer = setTimeout(() => done.resolve(follower.difference(`no end within ${timeout} ms`)), timeout)
+  const timer = setTimeout(() => done.resolve(follower.difference(`no end within ${timeout} ms`)), timerDelay(timeout))
   try {
     for (const [id, worker] of Object.entries(workers)) {
       await kernel.registerWorker({ id, ...(typeof worker === 'function' ? { handler: worker } : worker) })
