@@ -15,6 +15,7 @@ export default definePlugin({
       durable: true,
       journal: {
         appended: (stream, change) => journal.append(linesOf.change(stream, change)),
+        synced: () => journal.synced(),
         snapshot: (stream, snapshot) => journal.append(linesOf.snapshot(stream, snapshot)),
         trimmed: (stream, seq) => journal.append({ stream, trimmed: seq }, 2),
         expired: (names, events) => journal.append({ expired: names }, events + 1),

@@ -39,6 +39,8 @@ const NO_RUN: RunInfo = {
 /** Receives the changes of the store in order. A durable adapter records them. */
 interface EventJournal {
   appended(stream: string, change: StoredChange): void
+  /** Resolves once all changes are safe. Returns `undefined` if they already are. */
+  synced(): Promise<void> | undefined
   snapshot(stream: string, snapshot: Snapshot): void
   trimmed(stream: string, seq: number): void
   expired(streams: readonly string[], events: number): void
@@ -123,6 +125,22 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
     return events
   }
 
+  /**
+   * Shows new events to followers and readers once they are safe, and never without a disk. Otherwise a page could see an event that
+   * a crash loses, and would skip the event that gets its number afterwards.
+   */
+  function show(stream: Stream, events: readonly StoredEvent[]): void {
+    const { name, head } = stream
+    const synced = events.length === 0 ? undefined : journal?.synced()
+    if (!synced) return subscribers.events(name, events)
+    stream.unsafeFrom = Math.min(stream.unsafeFrom, events[0]!.seq)
+    const shown = (): void => {
+      stream.unsafeFrom = stream.head === head ? Infinity : head + 1
+      subscribers.events(name, events)
+    }
+    synced.then(shown, () => {})
+  }
+
   function touch(stream: Stream, { run, reopen }: AppendOptions, now: number): void {
     if (run) patchRun(stream, run, now)
     else if (reopen && stream.info?.status !== 'running') patchRun(stream, { status: 'running' }, now)
@@ -170,15 +188,16 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       const now = (latest = Math.max(latest, kernel.clock.now()))
       const events = apply(stream, drafts, copies, options, now)
       journal?.appended(name, { ...options, seq: stream.head - events.length + 1, ts: now, events })
-      subscribers.events(name, events)
+      show(stream, events)
       return { ok: true, events, head: stream.head }
     },
     read: (name, options = {}) => readTrimmed(name, options.after ?? 0)?.read(options) ?? [],
     byKey(name, key) {
-      const event = streams.get(name)?.byKey(key)
-      return event && { ...event, data: cloneValue(event.data) }
+      const stream = streams.get(name)
+      const event = stream?.byKey(key)
+      return event && event.seq <= stream!.safeHead ? { ...event, data: cloneValue(event.data) } : undefined
     },
-    head: (name) => streams.get(name)?.head ?? 0,
+    head: (name) => streams.get(name)?.safeHead ?? 0,
     snapshots: {
       get(name, reducer, until = Infinity) {
         const found = streams.get(name)?.snapshots?.findLast((one) => one.reducer === reducer && one.seq <= until)
@@ -196,7 +215,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       }
       const from = after === undefined ? undefined : seqAfter(after)
       const replay: StoredEvent[] = from === undefined ? [] : (readTrimmed(name, from)?.read({ after: from }) ?? [])
-      return subscribers.add(name, listener, onMessage, replay)
+      return subscribers.add(name, listener, onMessage, replay, from)
     },
     publish: (name, messages) => subscribers.messages(name, messages),
     runs: {

@@ -19,6 +19,8 @@ export class Stream {
   /** The events that were not trimmed. The event with `seq` has the index `seq - trimmed - 1`. */
   readonly events: StoredEvent[] = []
   trimmed = 0
+  /** The first event that a crash could still lose. Nobody sees it yet. */
+  unsafeFrom = Infinity
   info: RunInfo | undefined
   /** The number of the run, in the order in which runs began. */
   begun = 0
@@ -40,6 +42,11 @@ export class Stream {
 
   get head(): number {
     return this.trimmed + this.events.length
+  }
+
+  /** The `seq` of the newest event that readers and followers see. */
+  get safeHead(): number {
+    return Math.min(this.head, this.unsafeFrom - 1)
   }
 
   /** Returns the reason to reject an append, or `undefined`. */
@@ -112,13 +119,13 @@ export class Stream {
     return this.#find(key)
   }
 
-  /** Returns copies of the requested events. */
+  /** Returns copies of the requested events that are safe. */
   read({ after = 0, until, types, limit = Infinity, reverse = false }: ReadOptions): StoredEvent[] {
     const last = typeof until === 'number' ? until : this.head
     const moment = until instanceof Date ? until.getTime() : Infinity
     const out: StoredEvent[] = []
     const from = Math.max(after - this.trimmed, 0)
-    const to = Math.min(last - this.trimmed, this.events.length)
+    const to = Math.min(last, this.safeHead) - this.trimmed
     for (let step = 0; step < to - from && out.length < limit; step++) {
       const event = this.events[reverse ? to - 1 - step : from + step]!
       if (event.ts > moment || (types && !types.includes(event.type))) continue

@@ -8,6 +8,8 @@ import {
 } from '../../../../kernel/index.ts'
 
 interface Subscriber {
+  /** Only events with a larger `seq` are delivered. It may be larger than that of the newest event. */
+  after: number
   listener: StreamListener
   onMessage: ((message: StreamMessage, stream: string) => void) | undefined
   pending: StoredEvent[]
@@ -41,8 +43,9 @@ export function createSubscribers(reporter: Reporter) {
       listener: StreamListener,
       onMessage: Subscriber['onMessage'],
       replay: readonly StoredEvent[],
+      after = 0,
     ): Unsubscribe {
-      const subscriber: Subscriber = { listener, onMessage, pending: [], scheduled: false }
+      const subscriber: Subscriber = { after, listener, onMessage, pending: [], scheduled: false }
       const subscribers = byStream.get(stream) ?? new Set()
       byStream.set(stream, subscribers.add(subscriber))
       push(subscriber, replay)
@@ -54,7 +57,12 @@ export function createSubscribers(reporter: Reporter) {
     },
     events(stream: string, events: readonly StoredEvent[]): void {
       if (byStream.size === 0 || events.length === 0) return
-      for (const subscriber of byStream.get(stream) ?? []) push(subscriber, events)
+      for (const subscriber of byStream.get(stream) ?? []) {
+        push(
+          subscriber,
+          events[0]!.seq > subscriber.after ? events : events.filter(({ seq }) => seq > subscriber.after),
+        )
+      }
       for (const subscriber of byStream.get('*') ?? []) push(subscriber, events)
     },
     messages(stream: string, messages: readonly StreamMessage[]): void {
