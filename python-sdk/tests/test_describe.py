@@ -19,7 +19,7 @@ def test_a_file_that_hangs_is_killed_and_does_not_stop_others(tmp_path: Path) ->
     files = [tmp_path / f"{name}.py" for name in ("a", "b", "c", "d")]
     for file in files:
         file.write_text(HANGS if file.stem in "ac" else FINE)
-    done = call("describe", "--timeout", "1.5", *(file.name for file in files), cwd=tmp_path)
+    done = call("describe", "--timeout", "6.5", *(file.name for file in files), cwd=tmp_path)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     # A file that hangs does not delay the others.
     assert {line["file"] for line in lines[:2]} == {"b.py", "d.py"}
@@ -27,7 +27,7 @@ def test_a_file_that_hangs_is_killed_and_does_not_stop_others(tmp_path: Path) ->
     assert [line["file"] for line in lines] == ["a.py", "b.py", "c.py", "d.py"]
     assert [line.get("config") for line in lines] == [None, {"concurrency": 3}, None, {"concurrency": 3}]
     assert [line["error"]["message"][:42] for line in lines if "error" in line] == [
-        "It has not finished loading within 1.5 s. "
+        "It has not finished loading within 6.5 s. "
     ] * 2
     assert done.returncode == 1
     for name in "ac":
