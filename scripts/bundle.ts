@@ -86,12 +86,14 @@ for (const file of globSync('**/*.js', { cwd: DIST })) rmSync(join(DIST, file))
 cpSync(output, DIST, { recursive: true })
 rmSync(output, { recursive: true })
 
-// The conformance suite is the largest file, and only authors of adapters run it. A failure names its test, so its lines do not matter.
-const suite = join(DIST, 'testing/conformance/index.js')
+// Nobody reads stack traces of these files: a failure of the conformance suite names its test, and a command prints its message.
 const options = { module: true, compress: false, mangle: { keepNames: true }, codegen: { removeWhitespace: true } }
-const { code, errors } = await minify(suite, readFileSync(suite, 'utf8'), options)
-if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join('\n'))
-writeFileSync(suite, code)
+for (const file of globSync(['testing/conformance/index.js', 'chunks/main-*.js'], { cwd: DIST })) {
+  const path = join(DIST, file)
+  const { code, errors } = await minify(path, readFileSync(path, 'utf8'), options)
+  if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join('\n'))
+  writeFileSync(path, code)
+}
 
 /** Returns the declarations of the entries, and all that they name, directly or indirectly. */
 function namedDeclarations(): Set<string> {

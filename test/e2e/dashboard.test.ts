@@ -320,6 +320,36 @@ it('sends data with a form for the schema of the worker, and shows validation er
   await page.close()
 })
 
+it('pauses and resumes a key of a queue, and changes its limits', async () => {
+  const page = await open('/queues/greetings')
+  const limits = page.getByRole('region', { name: 'Limits' })
+  await limits.getByText('The queue itself has no limit.').waitFor()
+  await limits.getByRole('button', { name: 'Pause a key' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Key').fill(MARKUP)
+  await dialog.getByRole('button', { name: 'Pause' }).click()
+  await limits.getByRole('list', { name: 'Paused keys' }).getByText(MARKUP).waitFor()
+  expect(await kernel.queue('greetings').isPaused({ key: MARKUP })).toBe(true)
+  expect(await faults(page)).toEqual([])
+
+  await limits.getByRole('button', { name: 'Change' }).click()
+  await dialog.getByLabel('Jobs at once').fill('5')
+  await dialog.getByLabel('Jobs in a period').fill('many')
+  await dialog.getByLabel('Length of the period').fill('1m')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await dialog.getByText('Jobs in a period: enter a whole number').waitFor()
+  expect(await kernel.queue('greetings').limits()).toEqual({})
+  await dialog.getByLabel('Jobs in a period').fill('100')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await limits.getByText('5 at once, 100 in 1 m').waitFor()
+  expect(await kernel.queue('greetings').limits()).toEqual({ concurrency: 5, rate: { limit: 100, period: 60_000 } })
+
+  await limits.getByRole('button', { name: `Resume ${MARKUP}` }).click()
+  await limits.getByRole('list', { name: 'Paused keys' }).waitFor({ state: 'detached' })
+  await kernel.queue('greetings').setLimits({ concurrency: null, rate: null })
+  await page.close()
+})
+
 it('lets a browser in with a token, as a cookie that scripts cannot read', async () => {
   const closed = await createServer({ production: true })
   expect((await fetch(`${closed.url}ui/`)).status).toBe(404)
@@ -362,7 +392,7 @@ it('shows a role that may only read no actions, and the server refuses them', as
   expect(screens).not.toContain('Send')
   const actions = page
     .getByRole('main')
-    .getByRole('button', { name: /pause|redrive|run now|cancel|remove|retry|duplicate/i })
+    .getByRole('button', { name: /pause|redrive|run now|cancel|remove|retry|duplicate|change/i })
   expect(await actions.count()).toBe(0)
   await page.goto(`${url}ui/#/jobs`)
   await page.getByRole('heading', { level: 1, name: 'Jobs' }).waitFor()

@@ -12,7 +12,7 @@ import { workspace } from '../e2e/nuxt/workspace.ts'
 const LIMIT = 15_000_000
 const PACKAGES = 60
 /** The bytes that are downloaded for this package without its dependencies. */
-const TARBALL = 1_230_000
+const TARBALL = 1_240_000
 /** Bytes that a page downloads, minified and compressed, without Vue. */
 const BROWSER = { client: 5500, vue: 7000 }
 const BUILT = { client: 'index.js', vue: 'vue.js' }

@@ -86,6 +86,8 @@ export interface QueueView {
   counts: Record<JobState, number>
   /** Of one queue: the limits that were set at run time. Absent if there are none. */
   limits?: QueueLimits
+  /** Of one queue: its paused keys. Absent if there are none. */
+  pausedKeys?: readonly { key: string; since: number }[]
   /** When the oldest waiting job was due. Absent if none waits. */
   oldest?: number
 }

@@ -1,7 +1,9 @@
 import { post, path } from '../api/request.ts'
 import type { Queue } from '../api/types.ts'
 import { formatNumberOf } from '../lib/format.ts'
+import { durationOf, durationText } from '../lib/moments.ts'
 import { ask, perform } from './use-feedback.ts'
+import { openForm } from './use-json-form.ts'
 
 /** The actions on a queue. Each shows its effect before it runs, and its outcome afterwards. */
 export function useQueueActions(changed: () => Promise<void>) {
@@ -33,5 +35,65 @@ export function useQueueActions(changed: () => Promise<void>) {
     await changed()
   }
 
-  return { pause, resume, redrive, drain }
+  /** Pauses the jobs of one tenant, or of another group with the same key. */
+  function pauseKey({ name }: Queue): void {
+    openForm({
+      title: 'Pause a key',
+      text: `Jobs of "${name}" whose "fairKey" or "concurrencyKey" is this key wait until you resume it, in all processes. Running jobs continue.`,
+      action: 'Pause',
+      fields: [{ name: 'key', label: 'Key', value: '', line: true, placeholder: 'acme' }],
+      async submit({ key }) {
+        await post(`${path('queues', name)}/pause`, { key })
+        await changed()
+      },
+      done: `The key is paused in "${name}".`,
+    })
+  }
+
+  async function resumeKey({ name }: Queue, key: string): Promise<void> {
+    await perform(() => post(`${path('queues', name)}/resume`, { key }), `The jobs with the key "${key}" run again.`)
+    await changed()
+  }
+
+  /** Changes the limits of all processes together. An empty field removes its limit. */
+  function changeLimits({ name, limits = {} }: Queue): void {
+    const { concurrency, rate } = limits
+    const field = (of: string, label: string, value: string | undefined, placeholder: string) =>
+      ({ name: of, label, value: value ?? '', placeholder, line: true }) as const
+    openForm({
+      title: `Limits of ${name}`,
+      text: 'They apply to all processes together, and to the next job that each of them claims. An empty field is no limit.',
+      action: 'Save',
+      fields: [
+        field('concurrency', 'Jobs at once', concurrency?.toString(), 'no limit'),
+        field('limit', 'Jobs in a period', rate?.limit.toString(), 'no limit'),
+        field('period', 'Length of the period', rate && durationText(rate.period), '30s, 10m or 1h'),
+      ],
+      async submit(texts) {
+        const { concurrency: most, limit, period } = texts as Record<'concurrency' | 'limit' | 'period', string>
+        const change = {
+          concurrency: most === '' ? null : wholeNumber('Jobs at once', most),
+          rate: limit === '' ? null : { limit: wholeNumber('Jobs in a period', limit), period: periodOf(period) },
+        }
+        await post(`${path('queues', name)}/limits`, change)
+        await changed()
+      },
+      done: `The limits of "${name}" are saved.`,
+    })
+  }
+
+  return { pause, resume, redrive, drain, pauseKey, resumeKey, changeLimits }
+}
+
+/** @throws Error */
+function wholeNumber(label: string, text: string): number {
+  if (/^[1-9]\d*$/.test(text)) return Number(text)
+  throw new Error(`${label}: enter a whole number from 1, or nothing.`)
+}
+
+/** @throws Error */
+function periodOf(text: string): number {
+  const ms = durationOf(text)
+  if (ms !== undefined && ms > 0) return ms
+  throw new Error('Length of the period: enter a duration such as 30s, 10m or 1h.')
 }
