@@ -30,5 +30,5 @@ it('shows an event to followers and readers only when it is on disk', async () =
   expect(await store.head('run')).toBe(2)
   expect(await store.byKey('run', 'k')).toMatchObject({ seq: 2 })
   await Promise.resolve()
-  expect(seen.slice(2)).toEqual(Array(3).fill({ type: 'second', stored: true }))
+  expect(seen.slice(2)).toEqual(Array.from({ length: 3 }, () => ({ type: 'second', stored: true })))
 })
