@@ -78,4 +78,57 @@ export function uniqueTests(test: PresetTest): void {
       }
     }),
   )
+
+  it(
+    'stores one job of a key and gives its tenant a turn, for jobs with "fairKey", also while their key is paused',
+    test(async ({ kernel, start, reach, until }) => {
+      const ran: unknown[] = []
+      const tenant = (data: { tenant: string }): string => data.tenant
+      const key = (data: { doc: string }): string => data.doc
+      await start({
+        fair: [
+          {
+            fairKey: tenant,
+            unique: { key, states: ['waiting', 'delayed', 'active', 'completed'], for: 600_000, replace: ['data'] },
+          },
+          ({ data }) => void ran.push(data),
+        ],
+        debounced: [{ fairKey: tenant, debounce: { period: 50, key } }, ({ data }) => void ran.push(data)],
+        throttled: [{ fairKey: tenant, throttle: { period: 600_000, key } }, ({ data }) => void ran.push(data)],
+      })
+      for (const worker of ['fair', 'debounced', 'throttled']) await kernel.queue(worker).pause({ key: 'a' })
+      const first = await kernel.enqueue('fair', { tenant: 'a', doc: '1', n: 1 })
+      expect(await kernel.enqueue('fair', { tenant: 'a', doc: '1', n: 2 })).toMatchObject({
+        id: first.id,
+        deduplicated: true,
+      })
+      const other = await kernel.enqueue('fair', { tenant: 'b', doc: '2' })
+      await reach(other, 'completed')
+      await until('it waits for its key', async () => (await kernel.explain(first)).reasons[0]?.code === 'key-paused')
+      expect(await kernel.enqueue('fair', { tenant: 'a', doc: '1', n: 3 })).toMatchObject({
+        id: first.id,
+        deduplicated: true,
+      })
+      const debounced = await kernel.enqueue('debounced', { tenant: 'a', doc: '1', n: 1 })
+      expect(await kernel.enqueue('debounced', { tenant: 'a', doc: '1', n: 2 })).toMatchObject({
+        id: debounced.id,
+        deduplicated: true,
+      })
+      const throttled = await kernel.enqueue('throttled', { tenant: 'a', doc: '1' })
+      expect(await kernel.enqueue('throttled', { tenant: 'a', doc: '1' })).toMatchObject({
+        id: throttled.id,
+        deduplicated: true,
+      })
+      expect(ran).toEqual([{ tenant: 'b', doc: '2' }])
+
+      for (const worker of ['fair', 'debounced', 'throttled']) await kernel.queue(worker).resume({ key: 'a' })
+      for (const job of [first, debounced, throttled]) await reach(job, 'completed')
+      expect(ran).toContainEqual({ tenant: 'a', doc: '1', n: 3 })
+      expect(await kernel.enqueue('fair', { tenant: 'a', doc: '1' })).toMatchObject({
+        id: first.id,
+        deduplicated: true,
+      })
+      expect(ran).toHaveLength(4)
+    }),
+  )
 }
