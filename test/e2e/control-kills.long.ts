@@ -87,3 +87,46 @@ it.each(presets)(
   },
   300_000,
 )
+
+const POINTS = ['unique.opened', 'unique.replaced', 'step.deferred'].flatMap((type) =>
+  [true, false].map((before) => ({ type, before })),
+)
+
+it.each(
+  presets.flatMap(([preset, config]) => POINTS.map((point) => [preset, point.type, point.before, config] as const)),
+)(
+  'continues on %s after a process that dies around "%s" (before: %s)',
+  async (preset, type, before, shared) => {
+    const journal = join(folder, `${preset}-${type}-${before}.log`)
+    writeFileSync(journal, '')
+    const place = `${name}_${type.replace('.', '_')}_${before}`
+    const config: KernelConfig =
+      preset === 'prod-redis'
+        ? { redis: { ...shared.redis, prefix: place } }
+        : { postgres: { ...shared.postgres, schema: place } }
+    const kernel = await createKernel({ preset, config: { registry: { dirs: [] }, ...config } })
+    try {
+      await registerWorkers(kernel, journal)
+      const worker = type === 'step.deferred' ? 'later' : type === 'unique.opened' ? 'once' : 'newest'
+      if (worker !== 'later') await kernel.queue(worker).pause()
+      if (worker === 'newest') await kernel.enqueue(worker, 'first')
+      const settings: Settings = { preset, config, journal, dies: { type, before }, call: { worker, data: 'called' } }
+      await using child = startNode([PROCESS, JSON.stringify(settings)], ROOT)
+      expect((await child.ended).code).toBe(null)
+
+      await kernel.start()
+      const last = worker === 'later' ? undefined : await kernel.enqueue(worker, 'called')
+      await kernel.queue(worker).resume()
+      const lines = (): string[] => readFileSync(journal, 'utf8').trim().split('\n')
+      await expect.poll(lines, { timeout: 60_000 }).toEqual([`${worker} called`])
+      if (last) await kernel.result(last, { timeout: 60_000 })
+      await expect
+        .poll(() => kernel.queue(worker).counts())
+        .toMatchObject({ waiting: 0, delayed: 0, active: 0, completed: 1 })
+      expect(lines()).toEqual([`${worker} called`])
+    } finally {
+      await kernel.close({ timeout: 0 })
+    }
+  },
+  120_000,
+)
