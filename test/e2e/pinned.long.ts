@@ -1,3 +1,4 @@
+// Two real processes with different versions of a flow. `npm test` has two instances in one process.
 import { fileURLToPath } from 'node:url'
 import { createKernel } from 'nuxt-queue'
 import { expect, it } from 'vitest'
