@@ -10,7 +10,7 @@ export type ErrorCode =
   | 'PLUGIN_DUPLICATE'
   /** A plugin requires a port or plugin that is missing or comes after it. */
   | 'PLUGIN_REQUIRES'
-  /** The setup of a plugin threw an error without one of these codes. An error with one of them keeps its code. */
+  /** The setup of a plugin failed with an error without one of these codes. An error with one of them keeps its code. */
   | 'PLUGIN_SETUP_FAILED'
   /** The setup of a plugin did not settle within its time limit. */
   | 'PLUGIN_SETUP_TIMEOUT'

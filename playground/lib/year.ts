@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 import { state } from './state.ts'
 import { yearStatistics } from './statistics.ts'
 import type { Strike } from './strike.ts'
 
 /** Replaces `queues/birdstrikes/year.py` on machines without Python. See `python.fallback` in the configuration. */
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   concurrency: 4,
   attempts: 2,
   flow: { name: 'birdstrikes', role: 'step', step: 'year', subscribes: 'year.ready', emits: ['year.done'] },

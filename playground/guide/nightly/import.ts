@@ -1,9 +1,9 @@
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { datasetFile } from '../../lib/paths.ts'
 
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   // Runs once a night, for any number of instances, and never twice at the same time.
   schedule: {
     cron: '0 3 * * *',

@@ -1,10 +1,10 @@
-import { defineQueueConfig, defineQueueWorker, type AwaitRegistration, type Job } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker, type AwaitRegistration, type Job } from 'nuxt-queue'
 import { askForApproval } from '../../lib/examples/approvals.ts'
 
 type Order = { id: string; total: number }
 
 // The run waits here for up to a day, until the URL is opened or the wait times out. It occupies no process meanwhile.
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   flow: { name: 'order', role: 'step', subscribes: 'placed', emits: ['approved', 'declined'] },
   awaitBefore: { type: 'webhook', timeout: 1500, timeoutAction: 'continue' },
 })

@@ -1,6 +1,6 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 
-export const config = defineQueueConfig({ flow: { name: 'order', role: 'step', subscribes: 'declined' } })
+export const config = defineWorkerConfig({ flow: { name: 'order', role: 'step', subscribes: 'declined' } })
 
 export default defineQueueWorker((job) => {
   const { id, reason } = job.data as { id: string; reason: string }

@@ -1,7 +1,7 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   input: z.object({ id: z.string(), total: z.number() }),
   flow: { name: 'order', role: 'entry', emits: ['placed'] },
 })

@@ -1,5 +1,5 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 
-export const config = defineQueueConfig({ flow: { name: 'order', role: 'step', subscribes: 'approved' } })
+export const config = defineWorkerConfig({ flow: { name: 'order', role: 'step', subscribes: 'approved' } })
 
 export default defineQueueWorker((job) => `order ${(job.data as { id: string }).id} is on its way`)

@@ -1,6 +1,6 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   concurrency: 20,
   flow: { name: 'pages', role: 'step', subscribes: 'page', emits: ['counted'] },
 })

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 import { datasetFile } from '../../lib/paths.ts'
 
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   input: z.object({ pages: z.number().int().min(1) }),
   flow: { name: 'pages', role: 'entry', emits: ['page'] },
 })

@@ -1,7 +1,7 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 
 // Runs once after every page has ended, with the data that all pages emitted.
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   flow: { name: 'pages', role: 'step', subscribes: 'counted', gather: 'page' },
 })
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 
-export const config = defineQueueConfig({ input: z.object({ about: z.string() }) })
+export const config = defineWorkerConfig({ input: z.object({ about: z.string() }) })
 
 /** Simulates a language model that responds word by word. */
 async function* tokens(about: string): AsyncGenerator<string> {

@@ -1,6 +1,6 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 
-export const config = defineQueueConfig({ flow: { name: 'trip', role: 'compensation', compensates: 'trip/flight' } })
+export const config = defineWorkerConfig({ flow: { name: 'trip', role: 'compensation', compensates: 'trip/flight' } })
 
 export default defineQueueWorker(async (job, ctx) => {
   const { result } = job.data as { result: { seat: string } }

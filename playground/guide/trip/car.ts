@@ -1,6 +1,6 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   attempts: 2,
   flow: { name: 'trip', role: 'step', subscribes: 'slept', onError: 'compensate' },
 })

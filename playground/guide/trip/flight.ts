@@ -1,6 +1,6 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 
-export const config = defineQueueConfig({ flow: { name: 'trip', role: 'entry', emits: ['flown'] } })
+export const config = defineWorkerConfig({ flow: { name: 'trip', role: 'entry', emits: ['flown'] } })
 
 export default defineQueueWorker(async (job, ctx) => {
   await ctx.flow.emit('flown', job.data)

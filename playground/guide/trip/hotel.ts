@@ -1,6 +1,8 @@
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 
-export const config = defineQueueConfig({ flow: { name: 'trip', role: 'step', subscribes: 'flown', emits: ['slept'] } })
+export const config = defineWorkerConfig({
+  flow: { name: 'trip', role: 'step', subscribes: 'flown', emits: ['slept'] },
+})
 
 export default defineQueueWorker(async (job, ctx) => {
   await ctx.flow.emit('slept', job.data)

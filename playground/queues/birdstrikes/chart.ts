@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises'
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 import { strikeChart, type Years } from '../../lib/chart.ts'
 import { outputOf } from '../../lib/paths.ts'
@@ -9,7 +9,7 @@ import { state } from '../../lib/state.ts'
 const CHART = 'strikes-by-year.svg'
 
 /** Draws the chart in a separate process. Runs once, when every year is done. */
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   runtime: 'node-isolated',
   isolated: { resourceLimits: { maxOldGenerationSizeMb: 256 } },
   process: { inheritEnv: ['PLAYGROUND_OUTPUT'] },

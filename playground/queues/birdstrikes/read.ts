@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { pipeline } from 'node:stream'
 import { parse } from 'csv-parse'
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 import { datasetFile, outputOf } from '../../lib/paths.ts'
 import { state } from '../../lib/state.ts'
@@ -11,7 +11,7 @@ import { readStrike, type Strike } from '../../lib/strike.ts'
 const PROGRESS_EVERY = 500
 
 /** Reads the file, rejects implausible rows, and fans out one job for each year. */
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   flow: { name: 'birdstrikes', role: 'entry', step: 'read', emits: ['year.ready'] },
   input: z.object({ file: z.string().default(datasetFile) }).prefault({}),
   state,

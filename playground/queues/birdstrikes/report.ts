@@ -1,5 +1,5 @@
 import { rm, writeFile } from 'node:fs/promises'
-import { defineQueueConfig, defineQueueWorker } from 'nuxt-queue'
+import { defineWorkerConfig, defineQueueWorker } from 'nuxt-queue'
 import { z } from 'zod'
 import type { Years } from '../../lib/chart.ts'
 import { outputOf } from '../../lib/paths.ts'
@@ -10,7 +10,7 @@ import { sum } from '../../lib/statistics.ts'
 const REPORT = 'report.md'
 
 /** Writes the report from the data that earlier steps stored in the state. Runs once the chart is drawn. */
-export const config = defineQueueConfig({
+export const config = defineWorkerConfig({
   flow: { name: 'birdstrikes', role: 'step', step: 'report', subscribes: 'chart.drawn' },
   input: z.object({ chart: z.string(), years: z.array(z.string()) }),
   state,

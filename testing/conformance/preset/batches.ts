@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import {
-  defineQueueConfig,
+  defineWorkerConfig,
   defineQueueWorker,
   useRunContext,
   type EnqueuedJob,
@@ -20,7 +20,7 @@ export function batchTests(test: PresetTest): void {
     'passes several jobs to a handler, and gives each its own result and history',
     test(async ({ kernel, start, reach, types }) => {
       const seen: unknown[] = []
-      const config = defineQueueConfig({ queue: 'w', batch: { size: 3, wait: LONG } })
+      const config = defineWorkerConfig({ queue: 'w', batch: { size: 3, wait: LONG } })
       const handler = defineQueueWorker<typeof config>(({ data }, ctx) => {
         seen.push([data, ctx.batch.map(({ id }) => id), useRunContext().runId === ctx.batch[0]?.runId])
         return data.map((one) => `${String(one)}!`)
