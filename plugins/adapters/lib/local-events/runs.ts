@@ -37,12 +37,13 @@ export function createRunIndex(streams: Pick<ChurnMap<string, Stream>, 'get' | '
       const last = after && positionOf(after, streams.get(after.runId))
       const found: Stream[] = []
       for (const stream of filter.tag === undefined ? streams.values() : (tagged.get(filter.tag) ?? [])) {
-        if (!stream.info || !matches(stream.info, filter)) continue
-        if (!last || isNewer(last, positionOf(stream.info, stream))) found.push(stream)
+        const run = stream.shownRun
+        if (!run || !matches(run, filter)) continue
+        if (!last || isNewer(last, positionOf(run, stream))) found.push(stream)
       }
       // The streams are almost in order, because a stream is rarely older than its run.
       found.sort((a, b) => (isNewer(positionOf(b.info!, b), positionOf(a.info!, a)) ? 1 : -1))
-      return found.slice(0, limit).map(({ info }) => info!)
+      return found.slice(0, limit).map(({ shownRun }) => shownRun!)
     },
   }
 }

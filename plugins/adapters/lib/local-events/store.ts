@@ -16,7 +16,7 @@ import { cloneValue, copyValue } from '../../../lib/value.ts'
 import { createRunIndex } from './runs.ts'
 import type { EventCopies } from '../store-copy.ts'
 import { createLocalCopies } from './copies.ts'
-import { Stream } from './stream.ts'
+import { Stream, type StreamView } from './stream.ts'
 import { createSubscribers } from './subscribers.ts'
 
 type Host = Pick<Kernel, 'clock' | 'config' | 'reporter'>
@@ -126,17 +126,16 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
   }
 
   /**
-   * Shows new events to followers and readers once they are safe, and never without a disk. Otherwise a page could see an event that
-   * a crash loses, and would skip the event that gets its number afterwards.
+   * Shows an append to followers and readers once it is safe, and never without a disk. Otherwise a page could see an event that a
+   * crash loses, and would skip the event that gets its number afterwards.
    */
-  function show(stream: Stream, events: readonly StoredEvent[]): void {
-    const { name, head } = stream
-    const synced = events.length === 0 ? undefined : journal?.synced()
-    if (!synced) return subscribers.events(name, events)
-    stream.unsafeFrom = Math.min(stream.unsafeFrom, events[0]!.seq)
+  function show(stream: Stream, events: readonly StoredEvent[], before: StreamView | undefined): void {
+    const synced = before && journal?.synced()
+    if (!synced) return subscribers.events(stream.name, events)
+    const reveal = stream.hide(before)
     const shown = (): void => {
-      stream.unsafeFrom = stream.head === head ? Infinity : head + 1
-      subscribers.events(name, events)
+      reveal()
+      subscribers.events(stream.name, events)
     }
     synced.then(shown, () => {})
   }
@@ -186,18 +185,19 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
       if (reason) return { ok: false, reason, head: stream.head }
       const copies = drafts.map(copyData)
       const now = (latest = Math.max(latest, kernel.clock.now()))
+      const before = journal && stream.view()
       const events = apply(stream, drafts, copies, options, now)
       journal?.appended(name, { ...options, seq: stream.head - events.length + 1, ts: now, events })
-      show(stream, events)
+      show(stream, events, before)
       return { ok: true, events, head: stream.head }
     },
     read: (name, options = {}) => readTrimmed(name, options.after ?? 0)?.read(options) ?? [],
     byKey(name, key) {
       const stream = streams.get(name)
       const event = stream?.byKey(key)
-      return event && event.seq <= stream!.safeHead ? { ...event, data: cloneValue(event.data) } : undefined
+      return event && event.seq <= stream!.shownHead ? { ...event, data: cloneValue(event.data) } : undefined
     },
-    head: (name) => streams.get(name)?.safeHead ?? 0,
+    head: (name) => streams.get(name)?.shownHead ?? 0,
     snapshots: {
       get(name, reducer, until = Infinity) {
         const found = streams.get(name)?.snapshots?.findLast((one) => one.reducer === reducer && one.seq <= until)
@@ -219,7 +219,7 @@ export function createLocalEvents(kernel: Host, { durable, journal }: LocalEvent
     },
     publish: (name, messages) => subscribers.messages(name, messages),
     runs: {
-      get: (runId) => cloneValue(streams.get(runId)?.info),
+      get: (runId) => cloneValue(streams.get(runId)?.shownRun),
       list: (filter) => runs.list(filter).map(cloneValue),
     },
     expire: (policy) => remove([...ended.expire(policy)]),

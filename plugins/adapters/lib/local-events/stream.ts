@@ -13,14 +13,22 @@ import { cloneValue } from '../../../lib/value.ts'
 /** Up to this many events, a linear search is faster than a map of keys. */
 const SEARCH_LIMIT = 8
 
+/** What readers see of a stream. */
+export interface StreamView {
+  head: number
+  run: RunInfo | undefined
+}
+
 /** The history of one run: its events, and the state that decides whether the next append is accepted. */
 export class Stream {
   readonly name: string
   /** The events that were not trimmed. The event with `seq` has the index `seq - trimmed - 1`. */
   readonly events: StoredEvent[] = []
   trimmed = 0
-  /** The first event that a crash could still lose. Nobody sees it yet. */
-  unsafeFrom = Infinity
+  /** What readers see while a crash could still lose newer changes. */
+  #shown: StreamView | undefined
+  /** The number of appends that nobody sees yet. */
+  #hidden = 0
   info: RunInfo | undefined
   /** The number of the run, in the order in which runs began. */
   begun = 0
@@ -45,8 +53,30 @@ export class Stream {
   }
 
   /** The `seq` of the newest event that readers and followers see. */
-  get safeHead(): number {
-    return Math.min(this.head, this.unsafeFrom - 1)
+  get shownHead(): number {
+    return this.#shown?.head ?? this.head
+  }
+
+  /** The run that readers see. */
+  get shownRun(): RunInfo | undefined {
+    return this.#shown ? this.#shown.run : this.info
+  }
+
+  /** Returns what readers would see if nothing was hidden. */
+  view(): StreamView {
+    return { head: this.head, run: this.info && { ...this.info } }
+  }
+
+  /**
+   * Hides the last append from readers. Returns the function that shows it, which must be called in the order of the appends.
+   *
+   * @param before the view before the append
+   */
+  hide(before: StreamView): () => void {
+    this.#shown ??= before
+    this.#hidden++
+    const view = this.view()
+    return () => void (this.#shown = --this.#hidden === 0 ? undefined : view)
   }
 
   /** Returns the reason to reject an append, or `undefined`. */
@@ -119,13 +149,13 @@ export class Stream {
     return this.#find(key)
   }
 
-  /** Returns copies of the requested events that are safe. */
+  /** Returns copies of the requested events that readers see. */
   read({ after = 0, until, types, limit = Infinity, reverse = false }: ReadOptions): StoredEvent[] {
     const last = typeof until === 'number' ? until : this.head
     const moment = until instanceof Date ? until.getTime() : Infinity
     const out: StoredEvent[] = []
     const from = Math.max(after - this.trimmed, 0)
-    const to = Math.min(last, this.safeHead) - this.trimmed
+    const to = Math.min(last, this.shownHead) - this.trimmed
     for (let step = 0; step < to - from && out.length < limit; step++) {
       const event = this.events[reverse ? to - 1 - step : from + step]!
       if (event.ts > moment || (types && !types.includes(event.type))) continue

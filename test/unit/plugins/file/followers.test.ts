@@ -32,3 +32,24 @@ it('shows an event to followers and readers only when it is on disk', async () =
   await Promise.resolve()
   expect(seen.slice(2)).toEqual(Array.from({ length: 3 }, () => ({ type: 'second', stored: true })))
 })
+
+it('shows how a run has changed only when the change is on disk', async () => {
+  await using test = await openFolder(newFolder(), { fsync: 'batch' })
+  const store = test.kernel.port('events')
+  const states = async (): Promise<unknown[]> => [
+    (await store.runs.get('run'))?.status,
+    (await store.runs.list({ status: 'running' })).length,
+    (await store.runs.list({ status: 'completed' })).length,
+  ]
+  const run = { name: 'w', queue: 'w', jobId: 'run' }
+  const begins = store.append('run', [{ type: 'step.started' }], { run: { ...run, status: 'running' } })
+  expect(await states()).toEqual([undefined, 0, 0])
+  await begins
+  expect(await states()).toEqual(['running', 1, 0])
+  const goesOn = store.append('run', [{ type: 'other' }])
+  const ends = store.append('run', [{ type: 'step.completed' }], { run: { status: 'completed' } })
+  expect(await states()).toEqual(['running', 1, 0])
+  await Promise.all([goesOn, ends])
+  expect(await states()).toEqual(['completed', 0, 1])
+  expect((await store.runs.get('run'))!.head).toBe(await store.head('run'))
+})
