@@ -88,7 +88,7 @@ rmSync(output, { recursive: true })
 
 // Nobody reads stack traces of these files: a failure of the conformance suite names its test, and a command prints its message.
 const options = { module: true, compress: false, mangle: { keepNames: true }, codegen: { removeWhitespace: true } }
-for (const file of globSync(['testing/conformance/index.js', 'chunks/main-*.js'], { cwd: DIST })) {
+for (const file of globSync(['testing/conformance/index.js', 'chunks/{main,import,init,output}-*.js'], { cwd: DIST })) {
   const path = join(DIST, file)
   const { code, errors } = await minify(path, readFileSync(path, 'utf8'), options)
   if (errors.length > 0) throw new Error(errors.map(({ message }) => message).join('\n'))

@@ -33,11 +33,15 @@ export function oneOf<Word extends string>(words: readonly Word[]): OptionCheck<
   }
 }
 
+/** Whether a value is an array of the words. */
+export function isListOf<Word extends string>(value: unknown, words: readonly Word[]): value is Word[] {
+  return Array.isArray(value) && value.every((word) => words.includes(word as Word))
+}
+
 /** Accepts an array of the words, and removes duplicates. */
 export function listOf<Word extends string>(words: readonly Word[]): OptionCheck<Word[]> {
   return (what, value) => {
-    if (Array.isArray(value) && value.every((word) => words.includes(word as Word)))
-      return [...new Set(value as Word[])]
+    if (isListOf(value, words)) return [...new Set(value)]
     throw invalid(what, `an array of ${words.join(', ')}`, value)
   }
 }

@@ -2,7 +2,6 @@ import {
   backoffDelay,
   checkCount,
   checkDuration,
-  checkKeys,
   invalid,
   isDeferral,
   isUnrecoverable,
@@ -10,6 +9,7 @@ import {
   type Clock,
   type JobOptions,
 } from '../../kernel/index.ts'
+import { checkOptions, type OptionChecks } from './check-options.ts'
 import { BACKOFF, isBackoff } from './is-backoff.ts'
 
 /** Limits and retries of a sub-step of `ctx.step.run`. */
@@ -33,16 +33,18 @@ export interface StepAttempt {
   readonly signal: AbortSignal
 }
 
-const OPTIONS = ['attempts', 'backoff', 'timeout']
+const CHECKS: OptionChecks<StepOptions> = {
+  attempts: checkCount,
+  backoff(what, backoff) {
+    if (isBackoff(backoff)) return backoff
+    throw invalid(what, BACKOFF, backoff)
+  },
+  timeout: checkDuration,
+}
 
 /** @throws QueueError `OPTION_INVALID` */
 export function checkStepOptions(name: string, options: StepOptions): void {
-  const what = `ctx.step.run("${name}")`
-  checkKeys(what, options, OPTIONS)
-  if (options.attempts !== undefined) checkCount(`Option "attempts" of ${what}`, options.attempts)
-  if (options.timeout !== undefined) checkDuration(`Option "timeout" of ${what}`, options.timeout)
-  if (options.backoff === undefined || isBackoff(options.backoff)) return
-  throw invalid(`Option "backoff" of ${what}`, BACKOFF, options.backoff)
+  checkOptions(`ctx.step.run("${name}")`, options, CHECKS)
 }
 
 /** Calls a function until it succeeds, has no attempts left, fails permanently, or the job is stopped. */

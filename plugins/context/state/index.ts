@@ -29,6 +29,7 @@ declare module 'nuxt-queue/kernel' {
      * Returns the state of a run, folded from its events.
      *
      * @param options.at a `seq` or a date. Default: now
+     * @throws QueueError `OPTION_INVALID`
      * @example
      * await kernel.state(runId, { at: 12 })
      */

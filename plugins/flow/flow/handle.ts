@@ -61,6 +61,8 @@ export interface FlowHandle<F extends string = string> extends FlowMethods<F> {
   /**
    * Ends a run as cancelled, from any instance. Queued steps leave their queues, running steps abort, and the runs it
    * waits for are cancelled too. Returns false when the run has ended already, or does not exist.
+   *
+   * @throws QueueError `OPTION_INVALID`
    */
   cancel(runId: string, options?: { reason?: string }): Promise<boolean>
   /**
@@ -88,13 +90,13 @@ export interface FlowHandle<F extends string = string> extends FlowMethods<F> {
    * @throws QueueError `RUN_NOT_FOUND`
    */
   explain(runId: string): Promise<RunExplanation>
-  /** Returns the runs of the flow, newest first. The filter selects, for example, runs with a tag. */
+  /** Returns the runs of the flow, newest first. The filter selects, for example, runs with a tag. @throws QueueError `OPTION_INVALID` */
   runs(filter?: Omit<RunFilter, 'flow'>): Promise<RunInfo[]>
   /**
    * Waits for the end of a run and returns the result of its last step.
    *
    * @param options.timeout milliseconds; default: no limit
-   * @throws QueueError `JOB_CANCELLED`, `RESULT_TIMEOUT`; `JOB_FORGOTTEN` when the run has ended and has expired
+   * @throws QueueError `JOB_CANCELLED`, `RESULT_TIMEOUT`, `OPTION_INVALID`; `JOB_FORGOTTEN` when the run has ended and has expired
    * @throws Error with the message and code of the failed step's error; its property `step` is the name of the step
    */
   result(runId: string, options?: { timeout?: number }): Promise<unknown>

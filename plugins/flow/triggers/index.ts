@@ -81,7 +81,7 @@ declare module 'nuxt-queue/kernel' {
      * newest 100 refusals are kept.
      *
      * @param options.limit default 100
-     * @throws QueueError `TRIGGER_UNKNOWN`
+     * @throws QueueError `TRIGGER_UNKNOWN`, `OPTION_INVALID`
      */
     triggerHistory(name: string, options?: { limit?: number }): Promise<TriggerRecord[]>
     /** Returns the triggers of this instance. */

@@ -37,7 +37,7 @@ declare module 'nuxt-queue/kernel' {
     /**
      * Resolves a wait for a webhook without HTTP, by the token at the end of its URL.
      *
-     * @throws QueueError `WAIT_UNKNOWN`; `WAIT_OVER` when it was already answered, timed out, or its run has ended
+     * @throws QueueError `WAIT_UNKNOWN`, `OPTION_INVALID`; `WAIT_OVER` when it was already answered, timed out, or its run has ended
      * @example
      * await kernel.resolveWait(url.split('/').at(-1)!, { decision: 'approve' })
      */
@@ -56,7 +56,7 @@ declare module 'nuxt-queue/kernel' {
      * for the same event and key receive that event as well.
      *
      * @param name the name of the wait, for a job with several. Default: the newest open one
-     * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`
+     * @throws QueueError `WAIT_UNKNOWN`, `WAIT_OVER`, `OPTION_INVALID`
      * @example
      * await kernel.completeWait({ runId, jobId }, { decision: 'approve' })
      */

@@ -1,7 +1,6 @@
 import {
   assertFree,
   checkCount,
-  checkKeys,
   checkText,
   invalid,
   MAX_COMPOSED_BYTES,
@@ -9,6 +8,7 @@ import {
   type JobFilter,
   type JobState,
 } from '../../../kernel/index.ts'
+import { checkOptions, type OptionChecks } from '../../lib/check-options.ts'
 import { checkFilter } from '../lib/check-filter.ts'
 import type { BulkAction, BulkRequest } from './report.ts'
 
@@ -34,6 +34,15 @@ export interface BulkOptions {
   reason?: string
 }
 
+const OPTION_CHECKS: OptionChecks<BulkOptions> = {
+  id: checkText,
+  limit: checkCount,
+  reason(what, reason) {
+    if (isText(reason, 10 * MAX_COMPOSED_BYTES)) return reason
+    throw invalid(what, 'a short text', reason)
+  },
+}
+
 /** @throws QueueError `OPTION_INVALID`, `NAME_RESERVED` */
 export function checkTarget(action: BulkAction, filter: JobFilter): Pick<BulkRequest, 'action' | 'filter'> {
   if (!Object.hasOwn(STATES, action)) {
@@ -55,12 +64,5 @@ export function checkTarget(action: BulkAction, filter: JobFilter): Pick<BulkReq
 
 /** @throws QueueError `OPTION_INVALID` */
 export function checkBulkOptions(options: BulkOptions): { id?: string } & Pick<BulkRequest, 'limit' | 'reason'> {
-  checkKeys('bulk()', options, ['id', 'limit', 'reason'])
-  const { id, limit = DEFAULT_LIMIT, reason } = options
-  if (id !== undefined) checkText('Option "id" of bulk()', id)
-  checkCount('Option "limit" of bulk()', limit)
-  if (reason !== undefined && !isText(reason, 10 * MAX_COMPOSED_BYTES)) {
-    throw invalid('Option "reason" of bulk()', 'a short text', reason)
-  }
-  return { limit, ...(id !== undefined && { id }), ...(reason !== undefined && { reason }) }
+  return { limit: DEFAULT_LIMIT, ...checkOptions('bulk()', options, OPTION_CHECKS) }
 }

@@ -42,7 +42,12 @@ declare module 'nuxt-queue/kernel' {
     countBulk(action: BulkAction, filter: JobFilter): Promise<JobTotals>
     /** Returns the report of a bulk action. The report of a running action shows its progress. @throws QueueError `BULK_UNKNOWN` */
     bulkReport(id: string): Promise<BulkReport>
-    /** Returns the reports of bulk actions, newest first. At least the newest 500 are kept. @param options.limit default 50 */
+    /**
+     * Returns the reports of bulk actions, newest first. At least the newest 500 are kept.
+     *
+     * @param options.limit default 50
+     * @throws QueueError `OPTION_INVALID`
+     */
     bulkReports(options?: { limit?: number }): Promise<BulkReport[]>
     /**
      * Stops a bulk action after the jobs that it has begun. Returns false if it has ended.

@@ -29,7 +29,7 @@ export interface Control {
    * Cancels a job that has not ended. The end is stored in the log first, so no instance starts the job any more. Then the job leaves the
    * queue, and the signal of a running handler aborts in any instance. Returns false if the job had already ended.
    *
-   * @throws QueueError `JOB_NOT_FOUND`; `JOB_FORGOTTEN` if it has ended and is no longer kept
+   * @throws QueueError `JOB_NOT_FOUND`, `OPTION_INVALID`; `JOB_FORGOTTEN` if it has ended and is no longer kept
    */
   cancel(job: JobRef, options?: { reason?: string }): Promise<boolean>
   /**
@@ -68,14 +68,14 @@ export interface Control {
    * @param job the return value of `enqueue`, or `{ queue, id }`
    * @param options.timeout milliseconds; default: no limit
    * @throws QueueError `JOB_NOT_FOUND` if there is no such job, or it is removed in the meantime; `JOB_FORGOTTEN` if it has ended and only
-   * its id is known, because neither the job nor its history is kept; `JOB_CANCELLED`, `RESULT_TIMEOUT`; or an Error with the message and
+   * its id is known, because neither the job nor its history is kept; `JOB_CANCELLED`, `RESULT_TIMEOUT`, `OPTION_INVALID`; or an Error with the message and
    * the code of the handler's error
    */
   result<Result = unknown>(
     job: JobRef & Partial<Pick<EnqueuedJob<Result>, 'runId' | '~result'>>,
     options?: { timeout?: number },
   ): Promise<Result>
-  /** Waits for an event of a run by its key. The event may already be stored. @throws QueueError `RESULT_TIMEOUT` */
+  /** Waits for an event of a run by its key. The event may already be stored. @throws QueueError `RESULT_TIMEOUT`, `OPTION_INVALID` */
   waitFor(runId: string, key: string, options?: { timeout?: number }): Promise<StoredEvent>
   /** Aborts attempts of a run, or of one of its jobs, in every instance. The log must already contain their end. */
   broadcastAbort(target: { runId: string; jobId?: string }, reason: string): Promise<void>

@@ -1,12 +1,4 @@
-import {
-  checkComposed,
-  checkCount,
-  checkDuration,
-  checkKeys,
-  checkText,
-  isQueueError,
-  MAX_COUNT,
-} from '../../../kernel/index.ts'
+import { checkComposed, checkCount, checkDuration, checkText, isQueueError, MAX_COUNT } from '../../../kernel/index.ts'
 import type {
   JobQuery,
   Kernel,
@@ -170,6 +162,5 @@ export function createQueueHandle(kernel: Kernel, paused: PausedKeys, name: stri
 
 /** @throws QueueError `OPTION_INVALID` */
 function keyOf(method: string, options: { key?: string }): string | undefined {
-  checkKeys(method, options, ['key'])
-  return options.key === undefined ? undefined : checkText(`Option "key" of ${method}`, options.key)
+  return checkOptions(method, options, { key: checkText }).key
 }

@@ -30,6 +30,7 @@ declare module 'nuxt-queue/kernel' {
      * interrupted, no letter is lost, and a repeated call duplicates none. Letters of flow steps stay, because their flows have ended. Jobs
      * that are not dead letters stay as well.
      *
+     * @throws QueueError `OPTION_INVALID`
      * @example
      * await kernel.redrive('dead', { filter: ({ error }) => error.message.includes('ECONNREFUSED') })
      */

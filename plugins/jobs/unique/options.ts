@@ -1,8 +1,8 @@
 import { isDuration, type JobState } from '../../../kernel/index.ts'
+import { isListOf } from '../../lib/check-options.ts'
+import { JOB_STATES } from '../lib/check-filter.ts'
 import type { JobOptionRule } from '../lib/job-option-rule.ts'
 import { isJobKey, type JobKey } from '../lib/job-key.ts'
-
-const JOB_STATES: readonly JobState[] = ['waiting', 'delayed', 'active', 'completed', 'failed', 'cancelled']
 
 /** Selects the jobs of which there is one at a time. */
 export interface Unique {
@@ -33,8 +33,4 @@ export const uniqueRule: JobOptionRule = {
     const isSound = isJobKey(key) && isDuration(window) && window > 0 && Object.keys(others).length === 0
     return isSound && isListOf(states, JOB_STATES) && isListOf(replace, ['data', 'delay'])
   },
-}
-
-function isListOf(list: unknown, known: readonly string[]): boolean {
-  return Array.isArray(list) && list.every((one: unknown) => known.includes(one as string))
 }

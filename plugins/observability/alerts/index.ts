@@ -20,7 +20,7 @@ declare module 'nuxt-queue/kernel' {
      * Returns the alerts that were raised by any process, newest first. The newest 1000 are kept.
      *
      * @param options.limit default 50
-     * @throws QueueError `STORE_UNAVAILABLE`
+     * @throws QueueError `STORE_UNAVAILABLE`, `OPTION_INVALID`
      * @example
      * for (const { at, title } of await kernel.alerts({ limit: 10 })) console.log(new Date(at), title)
      */

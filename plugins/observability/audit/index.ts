@@ -50,6 +50,7 @@ declare module 'nuxt-queue/kernel' {
     /**
      * Returns the actions that were taken over HTTP in all processes, newest first.
      *
+     * @throws QueueError `OPTION_INVALID`
      * @example
      * for (const { at, actor, action, subject } of await kernel.audit()) console.log(new Date(at), actor, action, subject)
      */

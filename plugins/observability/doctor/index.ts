@@ -34,6 +34,7 @@ declare module 'nuxt-queue/kernel' {
      * Finds open runs, waits and jobs in the store that the workers of this process cannot carry on: without a worker, step or flow, or
      * with data or state that a schema refuses. Changes nothing. Call it with the new version of an application before a deploy.
      *
+     * @throws QueueError `OPTION_INVALID`
      * @example
      * const problems = (await kernel.checkDeploy()).filter(({ level }) => level === 'problem')
      */

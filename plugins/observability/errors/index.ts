@@ -44,7 +44,7 @@ declare module 'nuxt-queue/kernel' {
      * Returns the error groups with which jobs failed in all processes, newest first. Errors of a worker are of the same kind if they
      * have the same name, the same message except for values, and were thrown in the same function.
      *
-     * @throws QueueError `STORE_UNAVAILABLE`
+     * @throws QueueError `STORE_UNAVAILABLE`, `OPTION_INVALID`
      * @example
      * for (const { count, name, message } of await kernel.errors({ status: 'open' })) console.log(count, name, message)
      */

@@ -13,7 +13,7 @@ declare module 'nuxt-queue/kernel' {
      * Writes the history of a run to a file, and returns the history. The commands `nuxt-queue show`, `state` and
      * `runs` open such a file like a run.
      *
-     * @throws QueueError `RUN_NOT_FOUND` or `EVENTS_TRIMMED`
+     * @throws QueueError `RUN_NOT_FOUND`, `EVENTS_TRIMMED` or `OPTION_INVALID`
      * @example
      * await kernel.exportRun(runId, `${runId}.jsonl`)
      */
@@ -23,7 +23,7 @@ declare module 'nuxt-queue/kernel' {
      * took. It is meant for dashboards and people. It reads the whole stream of each run once.
      *
      * @param options.depth how many levels of runs that jobs have started are included. Default 1
-     * @throws QueueError `RUN_NOT_FOUND` or `EVENTS_TRIMMED`
+     * @throws QueueError `RUN_NOT_FOUND`, `EVENTS_TRIMMED` or `OPTION_INVALID`
      * @example
      * const { jobs } = await kernel.timeline(runId)
      * for (const { step, status, duration } of jobs) console.log(step, status, duration)

@@ -1,7 +1,7 @@
 import { post, path } from '../api/request.ts'
 import type { Queue } from '../api/types.ts'
 import { formatNumberOf } from '../lib/format.ts'
-import { durationOf, durationText } from '../lib/moments.ts'
+import { durationText, requiredDuration } from '../lib/moments.ts'
 import { ask, perform } from './use-feedback.ts'
 import { openForm } from './use-json-form.ts'
 
@@ -73,7 +73,13 @@ export function useQueueActions(changed: () => Promise<void>) {
         const { concurrency: most, limit, period } = texts as Record<'concurrency' | 'limit' | 'period', string>
         const change = {
           concurrency: most === '' ? null : wholeNumber('Jobs at once', most),
-          rate: limit === '' ? null : { limit: wholeNumber('Jobs in a period', limit), period: periodOf(period) },
+          rate:
+            limit === ''
+              ? null
+              : {
+                  limit: wholeNumber('Jobs in a period', limit),
+                  period: requiredDuration('Length of the period', period),
+                },
         }
         await post(`${path('queues', name)}/limits`, change)
         await changed()
@@ -89,11 +95,4 @@ export function useQueueActions(changed: () => Promise<void>) {
 function wholeNumber(label: string, text: string): number {
   if (/^[1-9]\d*$/.test(text)) return Number(text)
   throw new Error(`${label}: enter a whole number from 1, or nothing.`)
-}
-
-/** @throws Error */
-function periodOf(text: string): number {
-  const ms = durationOf(text)
-  if (ms !== undefined && ms > 0) return ms
-  throw new Error('Length of the period: enter a duration such as 30s, 10m or 1h.')
 }

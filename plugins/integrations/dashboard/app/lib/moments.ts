@@ -6,6 +6,13 @@ export function durationOf(text: string): number | undefined {
   return amount === undefined ? undefined : Number(amount) * UNITS[unit as keyof typeof UNITS]
 }
 
+/** Returns the milliseconds of a field of a form. @throws Error for other text, and for 0 */
+export function requiredDuration(label: string, text: string): number {
+  const ms = durationOf(text)
+  if (ms !== undefined && ms > 0) return ms
+  throw new Error(`${label}: enter a duration such as 30s, 10m, 2h or 1d.`)
+}
+
 /** Returns a duration in editable form, in the largest unit without a fraction: `90s`, `2h`. */
 export function durationText(ms: number): string {
   const [unit, size] = Object.entries(UNITS).findLast(([, one]) => ms % one === 0 && ms >= one) ?? ['ms', 1]

@@ -1,4 +1,4 @@
-import { durationOf, durationText } from './moments.ts'
+import { durationText, requiredDuration } from './moments.ts'
 import type { Schedule, ScheduleOptions } from './schedules.ts'
 
 /** A schedule in the form in which it is edited: as strings. */
@@ -56,7 +56,7 @@ export function optionsOf(draft: ScheduleDraft, before?: Schedule): ScheduleOpti
     ...(data !== undefined && { data }),
     ...(overlap !== 'queue' && { overlap }),
     ...(catchUp !== 'last' && { catchUp: catchUp === 'none' ? false : catchUp }),
-    ...(draft.jitter.trim() !== '' && { jitter: duration('Spread', draft.jitter) }),
+    ...(draft.jitter.trim() !== '' && { jitter: requiredDuration('Spread', draft.jitter) }),
   }
 }
 
@@ -67,18 +67,11 @@ function timingOf(draft: ScheduleDraft, before?: Schedule): ScheduleOptions {
   }
   if (draft.timing === 'every') {
     const anchor = before?.anchor
-    return { every: duration('Every', draft.every), ...(anchor !== undefined && { anchor }) }
+    return { every: requiredDuration('Every', draft.every), ...(anchor !== undefined && { anchor }) }
   }
   const at = new Date(draft.at)
   if (Number.isNaN(at.getTime())) throw new Error('Choose the date and the time of the start.')
   return { at: at.toISOString() }
-}
-
-/** @throws Error */
-function duration(label: string, text: string): number {
-  const ms = durationOf(text)
-  if (ms !== undefined && ms > 0) return ms
-  throw new Error(`${label}: enter a duration such as 30s, 10m, 2h or 1d.`)
 }
 
 function localText(date: Date): string {

@@ -1,5 +1,5 @@
 import type { TriggerDraft as TriggerOptions } from '../../../lib/rest-types.ts'
-import { durationOf, durationText } from './moments.ts'
+import { durationText, requiredDuration } from './moments.ts'
 import type { Trigger } from './schedules.ts'
 
 /** A trigger in the form in which it is edited: as strings. */
@@ -84,8 +84,6 @@ function sourceOf({ type, event, path, sender, secretEnv }: TriggerDraft, before
 function rateOf({ limit, period }: TriggerDraft): Pick<TriggerOptions, 'rateLimit'> {
   if (limit.trim() === '') return {}
   const events = Number(limit)
-  const ms = durationOf(period)
   if (!Number.isInteger(events) || events < 1) throw new Error('At most: enter a whole number of events.')
-  if (ms === undefined || ms === 0) throw new Error('Within: enter a duration such as 30s, 10m, 2h or 1d.')
-  return { rateLimit: { limit: events, period: ms } }
+  return { rateLimit: { limit: events, period: requiredDuration('Within', period) } }
 }
