@@ -6,14 +6,26 @@ export interface WorkerLimits {
   /** How many jobs of one key run at once in all processes. */
   perKey?: number
   /** How many jobs may start in a period, in all processes. */
-  rate?: { limit: number; period: number; byKey: boolean }
+  rate?: RateView
   /** How long an attempt may take. */
   timeout?: number
+  /** One job runs at a time, in all processes together. */
+  singleton?: true
+  /** Waiting jobs of different keys take turns. */
+  fair?: true
+  /** The limits of the option `limits`, which apply together. */
+  combined?: { concurrency?: number; rate?: Omit<RateView, 'byKey'>; byKey: boolean; group?: string }[]
+}
+
+interface RateView {
+  limit: number
+  period: number
+  byKey: boolean
 }
 
 /** Returns the limits of a worker, or `undefined` if it has none. */
 export function limitsOf({ worker }: WorkerDefinition): WorkerLimits | undefined {
-  const { concurrencyPerKey, rateLimit, timeout } = worker
+  const { concurrencyPerKey, rateLimit, timeout, singleton, fairKey, limits: combined } = worker
   const limits: WorkerLimits = {}
   if (concurrencyPerKey !== undefined) {
     limits.perKey = typeof concurrencyPerKey === 'number' ? concurrencyPerKey : concurrencyPerKey.limit
@@ -23,5 +35,8 @@ export function limitsOf({ worker }: WorkerDefinition): WorkerLimits | undefined
     limits.rate = { limit: max, period: duration, byKey: rateLimit.key !== undefined }
   }
   if (timeout !== undefined) limits.timeout = timeout
+  if (singleton) limits.singleton = true
+  if (fairKey !== undefined) limits.fair = true
+  if (combined) limits.combined = combined.map(({ key, ...limit }) => ({ ...limit, byKey: key !== undefined }))
   return Object.keys(limits).length === 0 ? undefined : limits
 }

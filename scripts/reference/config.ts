@@ -27,6 +27,8 @@ interface Plugin {
 
 /** Returns the type that a schema describes, as one would write it. */
 function typeOf(schema: Schema): string {
+  // JSON has no Infinity.
+  if (schema.const === null && schema.type === 'number') return 'Infinity'
   if (schema.const !== undefined) return JSON.stringify(schema.const)
   if (schema.enum) return schema.enum.map((one) => JSON.stringify(one)).join(' | ')
   const parts = schema.anyOf ?? schema.oneOf

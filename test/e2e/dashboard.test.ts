@@ -331,6 +331,10 @@ it('pauses and resumes a key of a queue, and changes its limits', async () => {
   await limits.getByRole('list', { name: 'Paused keys' }).getByText(MARKUP).waitFor()
   expect(await kernel.queue('greetings').isPaused({ key: MARKUP })).toBe(true)
   expect(await faults(page)).toEqual([])
+  await kernel.enqueue('greet', { name: 'Alan' }, { id: 'held', fairKey: MARKUP })
+  const held = await open('/jobs/greetings/held')
+  await held.getByText(`The jobs with key "${MARKUP}" of queue "greetings" have been paused`).waitFor()
+  await held.close()
 
   await limits.getByRole('button', { name: 'Change' }).click()
   await dialog.getByLabel('Jobs at once').fill('5')
@@ -346,6 +350,7 @@ it('pauses and resumes a key of a queue, and changes its limits', async () => {
 
   await limits.getByRole('button', { name: `Resume ${MARKUP}` }).click()
   await limits.getByRole('list', { name: 'Paused keys' }).waitFor({ state: 'detached' })
+  expect(await kernel.result({ queue: 'greetings', id: 'held' })).toEqual({ text: MARKUP })
   await kernel.queue('greetings').setLimits({ concurrency: null, rate: null })
   await page.close()
 })

@@ -19,6 +19,8 @@ export interface LiveMove {
   rate: number
   /** How often the command is killed before it may end. */
   kills?: number
+  /** How many runs wait for an event before the move, and receive it after the move. The default is 2. */
+  waits?: number
 }
 
 /** Opens a store in this process, without workers. */
@@ -33,16 +35,25 @@ export async function withKernel<T>(config: StoreConfig, use: (kernel: Kernel) =
 
 /**
  * Moves the store of two processes that enqueue and run jobs while a third one waits for the new store, and checks that each acknowledged
- * job has run once. Two runs wait for an event before the move, and receive it after the move. Returns the output of the command.
+ * job has run once. Returns the output of the command.
  */
-export async function moveApplication({ cwd, from, to, urls, rate, kills = 0 }: LiveMove): Promise<string> {
+export async function moveApplication({
+  cwd,
+  from,
+  to,
+  urls,
+  rate,
+  kills = 0,
+  waits: count = 2,
+}: LiveMove): Promise<string> {
   const notes = join(cwd, `notes-${from.adapter}`)
-  const stores = { redis: from.redis ?? to.redis, postgres: from.postgres ?? to.postgres }
-  await writeFile(join(cwd, 'nuxt-queue.config.ts'), `export default ${JSON.stringify(stores)}`)
+  const { retention } = from
+  const shared = { redis: from.redis ?? to.redis, postgres: from.postgres ?? to.postgres, retention }
+  await writeFile(join(cwd, 'nuxt-queue.config.ts'), `export default ${JSON.stringify(shared)}`)
   await writeFile(notes, '')
   const start = (config: object, enqueued: number) =>
     startNode([PROCESS, JSON.stringify(config), notes, String(enqueued)], cwd)
-  const waits = [1, 2].map((n) => `wait-${from.adapter}-${n}`)
+  const waits = Array.from({ length: count }, (_, n) => `wait-${from.adapter}-${n}`)
   const delayed = `delayed-${from.adapter}`
   await withKernel(from, async (kernel) => {
     for (const id of waits) await kernel.enqueue({ queue: 'later', name: 'later' }, id, { id })

@@ -11,7 +11,10 @@ import { dropSchema, moveApplication, withKernel, type StoreConfig } from './liv
 
 const RUNS = Number(process.env.LIVE_RUNS ?? 10_000)
 const WAITING = RUNS / 5
+const WAITS = RUNS / 100
 const KILLS = 10
+/** By default, runs that are completed are removed once there are 10,000. */
+const retention = { completed: { age: 86_400_000, count: 1_000_000 } }
 
 /** Stores runs that have ended, runs that have not, and jobs that nobody runs. */
 const fill = (config: StoreConfig): Promise<void> =>
@@ -52,12 +55,12 @@ test('an application moves to PostgreSQL and back, although the command is kille
   const cwd = await mkdtemp(join(tmpdir(), 'nuxt-queue-live-'))
   const schema = `nq_live_long_${process.pid}`
   const inRedis = (): StoreConfig => ({
-    adapter: 'redis',
+    ...{ adapter: 'redis', retention },
     redis: { url: redis.url, prefix: crypto.randomUUID(), checkServer: false },
   })
   const [first, second, third] = [
     inRedis(),
-    { adapter: 'postgres', postgres: { url: postgres.url, schema } },
+    { adapter: 'postgres', retention, postgres: { url: postgres.url, schema } },
     inRedis(),
   ]
   try {
@@ -65,10 +68,12 @@ test('an application moves to PostgreSQL and back, although the command is kille
     const expected = await contentOf(first)
     expect(new Set(expected).size).toBeGreaterThan(RUNS - 1)
     const there = { from: redis.url, to: postgres.url }
-    process.stdout.write(await moveApplication({ cwd, from: first, to: second, urls: there, rate: 50, kills: KILLS }))
+    process.stdout.write(
+      await moveApplication({ cwd, from: first, to: second, urls: there, rate: 50, kills: KILLS, waits: WAITS }),
+    )
     expect(await contentOf(second)).toEqual(expected)
     const back = { from: postgres.url, to: redis.url }
-    process.stdout.write(await moveApplication({ cwd, from: second, to: third, urls: back, rate: 50 }))
+    process.stdout.write(await moveApplication({ cwd, from: second, to: third, urls: back, rate: 50, waits: WAITS }))
     expect(await contentOf(third)).toEqual(expected)
   } finally {
     await dropSchema(postgres.url, schema)

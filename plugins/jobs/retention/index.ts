@@ -10,9 +10,9 @@ const OUTCOMES = ['completed', 'failed', 'cancelled'] as const
 function bounds(age: number, count: number) {
   return z
     .strictObject({
-      /** Milliseconds that ended runs and jobs are kept. */
+      /** Milliseconds that ended runs and jobs are kept. `Infinity`: no limit. */
       age: z.number().min(0).or(z.literal(Infinity)).default(age),
-      /** The maximum number that is kept. Runs and jobs younger than `minAge` are kept in addition. */
+      /** The maximum number that is kept. Runs and jobs younger than `minAge` are kept in addition. `Infinity`: no limit. */
       count: z.number().int().min(0).or(z.literal(Infinity)).default(count),
     })
     .prefault({})

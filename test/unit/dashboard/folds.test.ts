@@ -10,6 +10,7 @@ import { bodyOfFilter, textOfFilter } from '../../../plugins/integrations/dashbo
 import {
   settledOf,
   throughputOf,
+  totalOf,
   trendsOf,
   type Point,
 } from '../../../plugins/integrations/dashboard/app/lib/series.ts'
@@ -215,10 +216,12 @@ describe('lists', () => {
   })
 
   it('show the trend of each queue', () => {
-    const point = { ts: 0, started: 0, completed: 5, failed: 1, retried: 0, wait: {} as never, run: {} as never }
+    const counts = { started: 0, completed: 5, failed: 2, retried: 0, expired: 1 }
+    const point = { ts: 0, ...counts, wait: {} as never, run: {} as never }
     const trends = trendsOf({ step: 120_000, series: [], queues: [{ queue: 'mail', series: [point, point] }] })
-    expect(trends.get('mail')).toEqual({ completed: [5, 5], failed: [1, 1], perMinute: 3 })
+    expect(trends.get('mail')).toEqual({ completed: [5, 5], failed: [2, 2], perMinute: 3.5 })
     expect(trendsOf(undefined).size).toBe(0)
+    expect(totalOf({ step: 1, series: [point, point] })).toEqual({ completed: 10, failed: 4, retried: 0, expired: 2 })
   })
 
   it('show no rate of a period that has only begun', () => {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { bulkReport, queueSettings, schedule, trigger, triggerRecord, wait } from './operator-answers.ts'
+import { instance, worker } from './worker-answers.ts'
 
 /*
  * The responses of the routes, for the OpenAPI document. An object is loose if plugins add members to it.
@@ -146,45 +147,6 @@ export const flow = z.object({
       emits: z.unknown().optional(),
     }),
   ),
-})
-
-/** Limits of the jobs of a worker besides its concurrency. Times are in milliseconds. */
-const limits = z.object({
-  perKey: z.number().optional(),
-  rate: z.object({ limit: z.number(), period: z.number(), byKey: z.boolean() }).optional(),
-  timeout: z.number().optional(),
-})
-
-export const worker = z.object({
-  id: z.string(),
-  queue: z.string(),
-  name: z.string(),
-  runtime: z.string(),
-  concurrency: z.number(),
-  limits: limits.optional(),
-  /** Whether this process runs jobs of the worker. */
-  started: z.boolean(),
-  flows: z.array(z.object({ flow: z.string(), role: z.string(), step: z.string() })),
-})
-
-export const workerDetails = worker.extend({
-  /** The JSON Schema of the data of its jobs. */
-  input: z.record(z.string(), z.unknown()).optional(),
-})
-
-export const instance = z.looseObject({
-  id: z.string(),
-  host: z.string(),
-  pid: z.number(),
-  version: z.string(),
-  startedAt: z.number(),
-  seenAt: z.number(),
-  workers: z.array(z.looseObject({ id: z.string(), queue: z.string(), limits: limits.optional() })),
-  flows: z.record(z.string(), z.string()),
-  /** The memory of its process, in bytes. Absent for an instance of an older version. */
-  memory: z.number().optional(),
-  /** Steps that open runs need and that have no worker in its process. */
-  missing: z.array(z.object({ flow: z.string(), step: z.string(), runs: z.number() })).optional(),
 })
 
 const quantiles = z.object({

@@ -5,10 +5,15 @@ import { inputSchemaOf } from '../../../lib/json-schema.ts'
 import { checkHealth } from '../../../observability/lib/health.ts'
 import { limitsOf } from '../../../lib/worker-limits.ts'
 import * as answers from './answers.ts'
+import {
+  instance as instanceAnswer,
+  worker as workerAnswer,
+  workerDetails as workerDetailsAnswer,
+} from './worker-answers.ts'
 import { route, type Route } from './route.ts'
 import { flag, jobHeadersOf, name } from './values.ts'
 
-function describe(kernel: Kernel, worker: WorkerDefinition): z.infer<typeof answers.worker> {
+function describe(kernel: Kernel, worker: WorkerDefinition): z.infer<typeof workerAnswer> {
   return {
     id: worker.id,
     queue: worker.queue.name,
@@ -54,7 +59,7 @@ export const otherRoutes: readonly Route[] = [
       /** Whether to include the workers of plugins. */
       internal: flag,
     }),
-    answer: z.object({ workers: z.array(answers.worker) }),
+    answer: z.object({ workers: z.array(workerAnswer) }),
     handle({ kernel, query }) {
       const shown = kernel.registry.workers.filter(({ queue }) => query.internal || !isReserved('queue', queue.name))
       return { workers: shown.map((worker) => describe(kernel, worker)) }
@@ -67,7 +72,7 @@ export const otherRoutes: readonly Route[] = [
     action: 'workers.read',
     summary:
       'Get a worker of this process, with the JSON Schema of its input if the library of the schema can generate it',
-    answer: answers.workerDetails,
+    answer: workerDetailsAnswer,
     handle({ kernel, params }) {
       const worker = kernel.registry.get(params.worker)
       if (!worker || isReserved('queue', worker.queue.name)) {
@@ -86,7 +91,7 @@ export const otherRoutes: readonly Route[] = [
     path: 'instances',
     action: 'instances.read',
     summary: 'List the processes that run jobs of this store',
-    answer: z.object({ instances: z.array(answers.instance) }),
+    answer: z.object({ instances: z.array(instanceAnswer) }),
     handle: async ({ kernel }) => ({ instances: await kernel.instances() }),
   }),
   route({

@@ -1,5 +1,6 @@
 import type { ScheduleDraft, ScheduleView, TriggerDelivery, TriggerView } from '../../../lib/rest-types.ts'
 import { formatDuration, formatMoment, formatTick } from './format.ts'
+import { formatRate } from './limits.ts'
 
 /** The options of a schedule that operators save: its timing and its target. */
 export type ScheduleOptions = ScheduleDraft
@@ -53,5 +54,5 @@ export function rateText({ rateLimit }: Pick<Trigger, 'rateLimit'>): string | un
   if (!rateLimit) return undefined
   const [limit, period] =
     'limit' in rateLimit ? [rateLimit.limit, rateLimit.period] : [rateLimit.max, rateLimit.duration]
-  return `${limit} in ${formatTick(period)}`
+  return formatRate({ limit, period })
 }

@@ -5,6 +5,8 @@ export interface Point {
   completed: number
   failed: number
   retried: number
+  /** How many of the failed jobs had waited longer than `expiresIn`. */
+  expired: number
   wait: Quantiles
   run: Quantiles
 }
@@ -86,8 +88,8 @@ export function durationsOf({ series }: Stats): [number[], ...Column[]] {
 }
 
 /** Returns the totals of a period. */
-export function totalOf({ series }: Stats): { completed: number; failed: number; retried: number } {
-  const sum = (key: 'completed' | 'failed' | 'retried'): number =>
-    series.reduce((total, point) => total + point[key], 0)
-  return { completed: sum('completed'), failed: sum('failed'), retried: sum('retried') }
+export function totalOf({ series }: Stats): Pick<Point, 'completed' | 'failed' | 'retried' | 'expired'> {
+  const total = { completed: 0, failed: 0, retried: 0, expired: 0 }
+  for (const point of series) for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += point[key]
+  return total
 }
