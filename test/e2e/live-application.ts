@@ -57,7 +57,7 @@ export async function moveApplication({
   const delayed = `delayed-${from.adapter}`
   await withKernel(from, async (kernel) => {
     for (const id of waits) await kernel.enqueue({ queue: 'later', name: 'later' }, id, { id })
-    await kernel.enqueue({ queue: 'work', name: 'work' }, 0, { id: delayed, delay: 600_000 })
+    await kernel.enqueue({ queue: 'work', name: 'work' }, 0, { id: delayed, delay: 86_400_000 })
   })
   await using first = start(from, rate)
   await using second = start(from, rate)
