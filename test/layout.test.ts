@@ -192,6 +192,22 @@ describe('layout', () => {
     expect([...plugins.values(), 'kernel'].filter((folder) => !hasReadme(folder))).toEqual([])
   })
 
+  it('declares the options of plugins in the plugins', () => {
+    const declared = /(?:declareJobOption|[wW]orkerOption)\('(\w+)'/g
+    const names = new Set(
+      sourcesIn('plugins').flatMap(({ text }) => [...text.matchAll(declared)].map(([, name]) => name!)),
+    )
+    expect(names.size).toBeGreaterThan(25)
+    const options = /^export interface (?:SingleJobOptions|JobOptions|WorkerConfig)\b[^{]*\{\n(.*?)^\}/gms
+    const bodies = ['contracts/job.ts', 'contracts/worker-config.ts'].map((path) => read(path).text)
+    const members = bodies.flatMap((text) =>
+      [...text.matchAll(options)].flatMap(([, body]) => body!.match(/^  \w+/gm)!),
+    )
+    expect(members.length).toBeGreaterThan(15)
+    // The types of handlers follow from these two.
+    expect(members.map((name) => name.trim()).filter((name) => names.has(name))).toEqual(['input', 'output'])
+  })
+
   it('keeps files below the maximum length', () => {
     const long = shipped.filter(({ text }) => text.split('\n').length > FILE_LINES).map(({ path }) => path)
     expect(long.filter((path) => !path.startsWith('testing/conformance/'))).toEqual([])

@@ -177,12 +177,12 @@ it.each(['prod-redis', ...inLongForm('prod-postgres')] as const)(
   TIMEOUT,
 )
 
-it(
-  'an answer of the chat is completed although its page was reloaded and its server was killed in the middle of it',
-  async () => {
+it.each(['dev-file', ...inLongForm('prod-redis', 'prod-postgres')] as const)(
+  'on %s, an answer of the chat is completed although its page was reloaded and its server was killed in the middle of it',
+  async (preset) => {
     const env = { NUXT_QUEUE_FILE_PATH: join(app.folder, 'chat') }
     // The answer would take a minute, so it is not over before the server is killed. The next server is fast.
-    const killed = await start('dev-file', { ...env, PLAYGROUND_WORD_MS: '700' })
+    const killed = await start(preset, { ...env, PLAYGROUND_WORD_MS: '700' })
     const tab = await openChat(browser, killed)
     await tab.button('How safe is this answer?').click()
     await tab.answer(/^As /)
@@ -191,7 +191,7 @@ it(
     const second = await openChat(browser, killed)
     await second.answer(/^As safe/)
     await killed.stop('SIGKILL')
-    await using server = await start('dev-file', { ...env, PLAYGROUND_WORD_MS: '5', PORT: new URL(killed.url).port })
+    await using server = await start(preset, { ...env, PLAYGROUND_WORD_MS: '5', PORT: new URL(killed.url).port })
     for (const one of [tab, second]) await one.status('Ready')
     const [whole] = await tab.answers()
     expect(whole).toMatch(/^As safe as any job\..* In no case do you read anything twice\.$/)
