@@ -3,7 +3,7 @@ import eventsMemory from '../../plugins/adapters/memory/events/index.ts'
 import queueMemory from '../../plugins/adapters/memory/queue/index.ts'
 
 /** The methods that must return synchronously by contract. Iterators wait for their first value themselves. */
-const SYNCHRONOUS = new Set<PropertyKey>(['on', 'getWorker', 'streams', 'remembered'])
+const SYNCHRONOUS = new Set<PropertyKey>(['on', 'getWorker', 'streams', 'remembered', 'jobs'])
 
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 

@@ -75,9 +75,10 @@ export interface JobCopies {
   resume(queue: string): MaybePromise<void>
   getLimits(queue: string): MaybePromise<QueueLimits>
   setLimits(queue: string, limits: QueueLimits): MaybePromise<void>
-  getJob(queue: string, id: string): MaybePromise<JobRecord | undefined>
-  /** Returns jobs in these states, oldest first. */
-  jobs(queue: string, states: readonly JobState[], offset: number, limit: number): MaybePromise<readonly JobRecord[]>
+  /** Returns the jobs with these ids that exist, in any order. */
+  getMany(queue: string, ids: readonly string[]): MaybePromise<readonly JobRecord[]>
+  /** Yields the jobs in these states in pages, oldest first. No process may use the queue. The ids of all of them are in memory. */
+  jobs(queue: string, states: readonly JobState[]): AsyncIterable<readonly JobRecord[]>
   /** Returns a page of jobs, newest first by creation. The pages are complete while other processes use the queue, as for `findJobs`. */
   find(search: JobSearch): MaybePromise<Pick<FoundJobs, 'jobs' | 'next'>>
   /** Removes a job, so that `write` can store another version of it. */
@@ -94,22 +95,34 @@ export interface JobCopies {
 /** The states of jobs that do not run any more. */
 export const ENDED: readonly JobState[] = ['completed', 'failed', 'cancelled']
 
+/** How many jobs, or ids, a page contains. */
+const PAGE = 500
+
+/** Yields items in pages. */
+export function* inPages<T>(items: readonly T[]): Generator<readonly T[], void> {
+  for (let from = 0; from < items.length; from += PAGE) yield items.slice(from, from + PAGE)
+}
+
 /** The methods of the queue that `queueCalls` uses. */
 export type CopiedQueue = Pick<
   QueueProvider,
-  'getJob' | 'getJobs' | 'findJobs' | 'isPaused' | 'pause' | 'resume' | 'getLimits' | 'setLimits' | 'remove'
+  'getJob' | 'findJobs' | 'isPaused' | 'pause' | 'resume' | 'getLimits' | 'setLimits' | 'remove'
 >
 
 /** What `JobCopies` asks of the queue itself, which no plugin wraps here. */
-export function queueCalls(provider: CopiedQueue): Omit<JobCopies, 'queues' | 'remembered' | 'write' | 'remember'> {
+export function queueCalls(
+  provider: CopiedQueue,
+): Omit<JobCopies, 'queues' | 'jobs' | 'remembered' | 'write' | 'remember'> {
   return {
     isPaused: (queue) => provider.isPaused(queue),
     pause: (queue) => provider.pause(queue),
     resume: (queue) => provider.resume(queue),
     getLimits: (queue) => provider.getLimits!(queue),
     setLimits: (queue, limits) => provider.setLimits!(queue, limits),
-    getJob: (queue, id) => provider.getJob(queue, id),
-    jobs: (queue, states, offset, limit) => provider.getJobs({ queue, states, offset, limit }),
+    async getMany(queue, ids) {
+      const found = await Promise.all(ids.map((id) => provider.getJob(queue, id)))
+      return found.filter((job) => job !== undefined)
+    },
     find: (search) => provider.findJobs!(search),
     remove: (queue, id) => provider.remove(queue, id),
   }

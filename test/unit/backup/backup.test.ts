@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, expect, it, onTestFinished } from 'vitest'
-import { createKernel, type Kernel } from '../../../kernel/index.ts'
+import { createKernel, type JobRecord, type Kernel } from '../../../kernel/index.ts'
 import type { EventCopies } from '../../../plugins/adapters/lib/store-copy.ts'
 import { exportStore, type CopyableStore } from '../../../plugins/integrations/lib/backup/export.ts'
 import { checkExport, readExport, writeExport } from '../../../plugins/integrations/lib/backup/files.ts'
@@ -79,7 +79,11 @@ it('marks a file as complete only if it is', async () => {
 
 it('leaves no file behind if the store fails', async () => {
   const source = storeOf(await createSource())
-  const failing = { ...source, jobs: { ...source.jobs, jobs: () => Promise.reject(new Error('away')) } }
+  async function* jobs(): AsyncGenerator<readonly JobRecord[]> {
+    yield []
+    throw new Error('away')
+  }
+  const failing = { ...source, jobs: { ...source.jobs, jobs } }
   const file = join(folder, 'failed.jsonl')
   await expect(writeExport(exportStore(failing), file)).rejects.toThrow('away')
   await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })

@@ -38,6 +38,27 @@ function checksums(texts: readonly string[]): string[] {
 /** Tests that everything in a store can be moved to another kind of store and back. */
 export function backupTests(test: PresetTest): void {
   it(
+    'reads all jobs of a queue in pages in the order of their arrival, and many jobs by their ids',
+    test(async ({ kernel }) => {
+      const worker = { queue: 'page', name: 'page' }
+      const ids = Array.from({ length: 1203 }, (_, n) => `job-${n}`)
+      const [early, late] = [ids.slice(0, 1202), ids.slice(1202)]
+      await kernel.enqueueMany(early.map((id) => ({ worker, data: id, options: { id } })))
+      for (const id of late) await kernel.enqueue(worker, id, { id, delay: 3_600_000 })
+      const jobs = kernel.port('jobCopies')
+      const pages: string[][] = []
+      for await (const page of jobs.jobs('page', ['active', 'waiting', 'delayed'])) pages.push(page.map(({ id }) => id))
+      expect(pages.flat()).toEqual(ids)
+      expect(pages.length).toBeGreaterThan(1)
+      const some = await jobs.getMany('page', ['job-7', 'nobody', 'job-1202', 'job-7'])
+      expect(new Set(some.map(({ id, state }) => `${id} ${state}`))).toEqual(
+        new Set(['job-7 waiting', 'job-1202 delayed']),
+      )
+      expect(await jobs.getMany('nobody', ['job-7'])).toEqual([])
+    }),
+  )
+
+  it(
     'imports everything that another kind of store exports, and carries it on',
     test(async ({ kernel, start, reach, until, ...time }) => {
       const ran: unknown[] = []

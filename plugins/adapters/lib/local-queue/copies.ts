@@ -1,13 +1,10 @@
 import { hasGivenId, type QueueProvider } from '../../../../kernel/index.ts'
 import { cloneValue } from '../../../lib/value.ts'
-import { queueCalls, type CopiedQueue, type JobCopies } from '../store-copy.ts'
+import { inPages, queueCalls, type CopiedQueue, type JobCopies } from '../store-copy.ts'
 import { createEntry } from './entry.ts'
 import type { createForgotten } from './forgotten.ts'
 import type { QueueJournal } from './journal.ts'
 import type { LocalQueue } from './queue.ts'
-
-/** How many ids one page contains. */
-const PAGE = 500
 
 interface Host {
   provider: CopiedQueue & Pick<QueueProvider, 'forgotten'>
@@ -27,12 +24,18 @@ export function createLocalJobCopies({ provider, queues, queueOf, forgotten, jou
         jobs.size > 0 || paused || Object.keys(limits()).length > 0 ? [name] : [],
       ),
     ...queueCalls(provider),
+    async *jobs(queue, states) {
+      const entries = [...(queues.get(queue)?.jobs.values() ?? [])]
+      const ids = entries.flatMap(({ record }) => (states.includes(record.state) ? [record.id] : []))
+      for (const page of inPages(ids)) {
+        const found = await Promise.all(page.map((id) => provider.getJob(queue, id)))
+        yield found.filter((job) => job !== undefined)
+      }
+    },
     async *remembered() {
       for (const queue of queues.keys()) {
-        const ids = forgotten.of(queue)
-        for (let from = 0; from < ids.length; from += PAGE) {
-          yield ids.slice(from, from + PAGE).map(({ id, runId, until }) => ({ queue, id, runId, until }))
-        }
+        for (const page of inPages(forgotten.of(queue)))
+          yield page.map(({ id, runId, until }) => ({ queue, id, runId, until }))
       }
     },
     write(jobs) {

@@ -4,6 +4,7 @@ import { queueCalls, type CopiedQueue, type JobCopies } from '../../lib/store-co
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
 import type { Boss } from './boss.ts'
 import { createFairQueues } from './fair-queues.ts'
+import { createJobReader } from './job-lister.ts'
 import { decodeQueue, encodeQueue, isInternalQueue, jobUuid } from './names.ts'
 import { checkStorableDraft, encodeJob, encodeJsonb, encodeOutput, type Envelope } from './record.ts'
 import { copyJobsStatement, REMEMBER_IDS } from './sql-copies.ts'
@@ -45,6 +46,7 @@ export function createPostgresJobCopies({ db, boss, provider, clock, announce }:
       return [...new Set([...names, ...set.map(decodeQueue)])]
     },
     ...queueCalls(provider),
+    ...createJobReader(db),
     async *remembered() {
       const text = `SELECT f.name, f.id, f.run, extract(epoch FROM f.until)::float8 * 1000 AS until FROM ${s}.nq_forgotten f
         WHERE (f.name, f.id) > ($1, $2::uuid) AND f.until > clock_timestamp() ORDER BY f.name, f.id LIMIT ${PAGE}`

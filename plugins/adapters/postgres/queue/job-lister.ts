@@ -1,6 +1,7 @@
 import type { JobQuery, JobRecord, JobState } from '../../../../kernel/index.ts'
+import { inPages, type JobCopies } from '../../lib/store-copy.ts'
 import { quoteName, type PostgresPort } from '../lib/postgres.ts'
-import { decodeQueue, encodeQueue } from './names.ts'
+import { decodeQueue, encodeQueue, jobUuid } from './names.ts'
 import { jobsOfRun } from './of-run.ts'
 import { STORED_COLUMNS, storedRecord, type StoredJobRow } from './record.ts'
 import { CREATED_AT } from './sql-search.ts'
@@ -16,6 +17,32 @@ const CONDITIONS: Readonly<Record<JobState, readonly string[]>> = {
   completed: conditions(['completed']),
   failed: conditions(['failed']),
   cancelled: conditions(['cancelled']),
+}
+
+/** Creates the functions that read all jobs of a queue in pages, and jobs by their ids. */
+export function createJobReader(db: PostgresPort): Pick<JobCopies, 'jobs' | 'getMany'> {
+  const s = quoteName(db.schema)
+
+  async function read(queue: string, uuids: readonly string[]): Promise<StoredJobRow[]> {
+    const text = `SELECT ${STORED_COLUMNS} FROM ${s}.job j WHERE j.name = $1 AND j.id = ANY ($2::uuid[])`
+    return db.query<StoredJobRow>(text, [encodeQueue(queue), uuids], { repeatable: true })
+  }
+
+  return {
+    async getMany(queue, ids) {
+      const rows = await read(queue, [...new Set(ids.map((id) => jobUuid(queue, id)))])
+      return rows.map((row) => storedRecord(queue, row))
+    },
+    async *jobs(queue, states) {
+      const where = states.flatMap((state) => CONDITIONS[state]).join(' OR ')
+      const text = `SELECT j.id FROM ${s}.job j WHERE j.name = $1 AND (${where}) ORDER BY ${CREATED_AT}, j.created_on`
+      const rows = await db.query<{ id: string }>(text, [encodeQueue(queue)], { repeatable: true })
+      for (const page of inPages(rows.map(({ id }) => id))) {
+        const found = new Map((await read(queue, page)).map((row) => [row.id, row]))
+        yield page.flatMap((id) => (found.has(id) ? [storedRecord(queue, found.get(id)!)] : []))
+      }
+    },
+  }
 }
 
 /** Creates the function that lists jobs, oldest first. @param queueNames returns all queues, by their names in pg-boss */

@@ -6,6 +6,7 @@ import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { fairFieldOf, furtherIndexes } from './adder.ts'
 import { COPY_JOBS, REMEMBER } from './copy-scripts.ts'
 import { encodeData, encodeKnown, encodeOptions, encodePriority, runIdOf } from './job-codec.ts'
+import { createJobSearch } from './job-search.ts'
 import { decodeId, encodeId, OWN } from './names.ts'
 import type { Queues } from './queues.ts'
 
@@ -42,6 +43,7 @@ export function createRedisJobCopies(
       return [...new Set([...names, ...set])]
     },
     ...queueCalls(provider),
+    jobs: createJobSearch(redis, queues).pages,
     async *remembered() {
       for (const queue of await queues.list()) {
         const base = queues.baseOf(queue)

@@ -1,4 +1,5 @@
 import type { JobQuery, JobRecord, JobState } from '../../../../kernel/index.ts'
+import { inPages } from '../../lib/store-copy.ts'
 import { defineScript, type RedisPort } from '../lib/redis.ts'
 import { decodeJob } from './job-codec.ts'
 import { MANY, PAGE, SIZES } from './job-scripts.ts'
@@ -32,10 +33,17 @@ interface Source {
   size: number
 }
 
+/** A job of which only the id and the creation were read. */
+interface Candidate {
+  source: Source
+  id: string
+  createdAt: number
+}
+
 type Row = [id: string, ...fields: (string | null)[]]
 
 /**
- * Creates the function that finds jobs, oldest first. Each key of a queue has its own order. The search reads the requested number of
+ * Creates the functions that list jobs, oldest first. Each key of a queue has its own order. The search reads the requested number of
  * jobs from each key, and returns the oldest of them.
  */
 export function createJobSearch(redis: RedisPort, queues: Queues) {
@@ -71,12 +79,12 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
     return found.slice(0, wanted)
   }
 
-  /** Reads a page with a large offset over several keys: it first reads ids and creations, and then only the jobs of the page. */
-  async function searchFar(sources: readonly Source[], offset: number, limit: number): Promise<JobRecord[]> {
+  /** Reads the ids and creations of jobs, oldest first. */
+  async function candidatesOf(sources: readonly Source[], limit = Infinity): Promise<Candidate[]> {
     const candidates = await Promise.all(
       sources.map(async (source) => {
-        const found: { source: Source; id: string; createdAt: number }[] = []
-        const wanted = Math.min(offset + limit, source.size)
+        const found: Candidate[] = []
+        const wanted = Math.min(limit, source.size)
         for (let from = 0; from < wanted; from += LIGHT_PAGE_SIZE) {
           const rows = await rowsOf(source, from, Math.min(LIGHT_PAGE_SIZE, wanted - from), true)
           for (const [id, created] of rows) found.push({ source, id, createdAt: Number(created) })
@@ -84,8 +92,12 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
         return found
       }),
     )
-    const chosen = candidates.flat().toSorted((a, b) => a.createdAt - b.createdAt)
-    const wanted = Map.groupBy(chosen.slice(offset, offset + limit), ({ source }) => source)
+    return candidates.flat().toSorted((a, b) => a.createdAt - b.createdAt)
+  }
+
+  /** Reads the jobs of candidates, oldest first. */
+  async function jobsOf(chosen: readonly Candidate[]): Promise<JobRecord[]> {
+    const wanted = Map.groupBy(chosen, ({ source }) => source)
     const jobs = await Promise.all(
       [...wanted].map(async ([source, some]) => {
         const base = queues.baseOf(source.queue)
@@ -101,7 +113,12 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
     return jobs.flat().toSorted((a, b) => a.createdAt - b.createdAt)
   }
 
-  return async (names: readonly string[], query: JobQuery): Promise<JobRecord[]> => {
+  /** Yields the jobs of a queue in these states in pages, oldest first. Jobs that change their state meanwhile may be absent. */
+  async function* pages(queue: string, states: readonly JobState[]): AsyncGenerator<JobRecord[], void> {
+    for (const page of inPages(await candidatesOf(await sourcesOf(queue, states)))) yield jobsOf(page)
+  }
+
+  async function list(names: readonly string[], query: JobQuery): Promise<JobRecord[]> {
     const { name, runId, limit = 100, offset = 0 } = query
     const states = query.states ?? (Object.keys(SOURCES) as JobState[])
     const sources = (await Promise.all(names.map((queue) => sourcesOf(queue, states)))).flat()
@@ -115,7 +132,8 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
         const jobs = await search(sources[0]!, offset, limit, matches)
         return jobs.toSorted((a, b) => a.createdAt - b.createdAt)
       }
-      if (offset > PAGE_SIZE) return searchFar(sources, offset, limit)
+      // With a large offset, only the jobs of the page are read completely.
+      if (offset > PAGE_SIZE) return jobsOf((await candidatesOf(sources, offset + limit)).slice(offset))
     }
     const found = await Promise.all(sources.map((source) => search(source, 0, offset + limit, matches)))
     return found
@@ -123,4 +141,6 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
       .toSorted((a, b) => a.createdAt - b.createdAt)
       .slice(offset, offset + limit)
   }
+
+  return { list, pages }
 }

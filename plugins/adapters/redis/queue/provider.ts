@@ -158,7 +158,7 @@ export function createRedisQueueProvider(
     getJob,
     async getJobs(query: JobQuery = {}) {
       const names = query.queue === undefined ? await queues.list() : [query.queue]
-      return search(names, query)
+      return search.list(names, query)
     },
     async getJobCounts(queue) {
       const [counts, cancelled] = await Promise.all([

@@ -2,7 +2,7 @@ import type { EventStore, JobRecord, JobSearch } from '../../../../kernel/index.
 import { ENDED, type JobCopies } from '../../../adapters/lib/store-copy.ts'
 import { jobChecksum } from './checksum.ts'
 import { asStored } from './export.ts'
-import { differs, eachAtOnce } from './import.ts'
+import { differs, eachAtOnce, storedOf } from './import.ts'
 
 /** How many jobs are read and written at once. */
 const PAGE = 500
@@ -22,17 +22,16 @@ export async function storeJobs(target: JobCopies, jobs: readonly JobRecord[]): 
   const [wrong] = await differing(target, older)
   if (!wrong) return
   const { queue, id } = wrong
-  const stored = await target.getJob(queue, id)
+  const [stored] = await target.getMany(queue, [id])
   throw differs(`job "${id}" of queue "${queue}"`, jobChecksum(wrong), stored && jobChecksum(stored))
 }
 
 async function differing(target: JobCopies, jobs: readonly JobRecord[]): Promise<JobRecord[]> {
-  const equal = new Set<JobRecord>()
-  await eachAtOnce(jobs, async (job) => {
-    const stored = await target.getJob(job.queue, job.id)
-    if (stored && jobChecksum(stored) === jobChecksum(job)) equal.add(job)
+  const stored = await storedOf(target, jobs)
+  return jobs.filter((job) => {
+    const known = stored.get(job)
+    return !known || jobChecksum(known) !== jobChecksum(job)
   })
-  return jobs.filter((job) => !equal.has(job))
 }
 
 /** Yields jobs of all queues in pages, newest first. */
@@ -78,7 +77,7 @@ async function endedOf(runId: string, source: JobCopies, infoOf: EventStore['run
   // A search does not look into the queues of the engine.
   const { queue, jobId } = info
   if (jobs.length > 0 || queue === undefined || jobId === undefined) return jobs
-  const job = await source.getJob(queue, jobId)
+  const [job] = await source.getMany(queue, [jobId])
   return job && ENDED.includes(job.state) ? [job] : []
 }
 

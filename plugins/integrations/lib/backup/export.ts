@@ -12,12 +12,10 @@ export interface CopyableStore {
   jobs: JobCopies
 }
 
-/** How many jobs are read at once. */
-const JOBS_PER_READ = 500
 /** How many streams are read at the same time. */
 const AT_ONCE = 32
 /** The states of jobs that have not ended. Jobs move between them as time passes, so they are read together. */
-const OPEN: readonly JobState[] = ['active', 'waiting', 'delayed']
+export const OPEN: readonly JobState[] = ['active', 'waiting', 'delayed']
 
 /** Yields the lines of an export of everything in a store. No process may write to the store meanwhile. */
 export async function* exportStore({ events, jobs }: CopyableStore): AsyncGenerator<CopyLine, void> {
@@ -45,7 +43,7 @@ export async function* exportStore({ events, jobs }: CopyableStore): AsyncGenera
   }
   for (const queue of queues) {
     for (const states of [OPEN, ENDED]) {
-      for await (const page of pagesOf(jobs, queue, states)) {
+      for await (const page of jobs.jobs(queue, states)) {
         total.jobs += page.length
         for (const job of page) yield { job: asStored(job) }
       }
@@ -85,22 +83,6 @@ async function* exportStream(events: EventCopies, begun: NonNullable<BegunStream
     yield { stream, trimmed, snapshot }
   }
   yield { end: { ...end } satisfies StreamEnd, checksum: checksum.end(end) }
-}
-
-/** Yields the open jobs of a queue, in the order in which they run. No process may use the queue. */
-export const openPages = (jobs: JobCopies, queue: string): AsyncGenerator<readonly JobRecord[], void> =>
-  pagesOf(jobs, queue, OPEN)
-
-async function* pagesOf(
-  jobs: JobCopies,
-  queue: string,
-  states: readonly JobState[],
-): AsyncGenerator<readonly JobRecord[], void> {
-  for (let offset = 0; ; offset += JOBS_PER_READ) {
-    const page = await jobs.jobs(queue, states, offset, JOBS_PER_READ)
-    if (page.length > 0) yield page
-    if (page.length < JOBS_PER_READ) return
-  }
 }
 
 /** A job that ran when its process ended, or when it is copied, waits again. This does not count as a crash. */

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { QueueError, type JobRecord, type StoredEvent } from '../../../../kernel/index.ts'
-import type { StreamEnd, StreamPart } from '../../../adapters/lib/store-copy.ts'
+import type { JobCopies, StreamEnd, StreamPart } from '../../../adapters/lib/store-copy.ts'
 import { STORE_STREAM } from '../../../lib/store-mark.ts'
 import { checksumOf, jobChecksum } from './checksum.ts'
 import type { CopyableStore } from './export.ts'
@@ -110,23 +110,21 @@ export async function importStore(lines: AsyncIterable<CopyLine>, target: Copyab
     const unknown = fresh ? jobs : await unknownOf(jobs)
     let kept = jobs.length - unknown.length
     if (unknown.length > 0) await target.jobs.write(unknown)
-    await eachAtOnce(unknown, async (job) => {
-      const stored = await target.jobs.getJob(job.queue, job.id)
-      const [expected, found] = [jobChecksum(job), stored && jobChecksum(stored)]
+    const stored = await storedOf(target.jobs, unknown)
+    for (const job of unknown) {
+      const copy = stored.get(job)
+      const [expected, found] = [jobChecksum(job), copy && jobChecksum(copy)]
       // The store remembers the id of a job that has ended and was removed.
       if (found === undefined && !fresh) kept++
       else if (found !== expected) throw differs(`job "${job.id}" of queue "${job.queue}"`, expected, found)
-    })
+    }
     report.jobs += jobs.length - kept
     report.kept.jobs += kept
     jobs = []
   }
 
   async function unknownOf(some: readonly JobRecord[]): Promise<JobRecord[]> {
-    const known = new Set<JobRecord>()
-    await eachAtOnce(some, async (job) => {
-      if (await target.jobs.getJob(job.queue, job.id)) known.add(job)
-    })
+    const known = await storedOf(target.jobs, some)
     return some.filter((job) => !known.has(job))
   }
 
@@ -150,6 +148,20 @@ export async function importStore(lines: AsyncIterable<CopyLine>, target: Copyab
   await flushParts()
   await flushJobs()
   return report
+}
+
+/** Returns, for each of these jobs that a store has, the job that it has. */
+export async function storedOf(
+  target: Pick<JobCopies, 'getMany'>,
+  jobs: readonly JobRecord[],
+): Promise<Map<JobRecord, JobRecord>> {
+  const found = new Map<JobRecord, JobRecord>()
+  for (const [queue, some] of Map.groupBy(jobs, (job) => job.queue)) {
+    const ids = some.map(({ id }) => id)
+    const byId = new Map((await target.getMany(queue, ids)).map((job) => [job.id, job]))
+    for (const job of some) if (byId.has(job.id)) found.set(job, byId.get(job.id)!)
+  }
+  return found
 }
 
 export async function eachAtOnce<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

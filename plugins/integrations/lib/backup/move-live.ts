@@ -5,7 +5,7 @@ import { writeMark, type StoreMark } from '../../../lib/store-mark.ts'
 import { followChanges, type Changes } from './changes.ts'
 import { copyEndedOf, copySettings, findPages, storeJobs } from './copy-jobs.ts'
 import { copyQuietStreams, copyStreams } from './copy-streams.ts'
-import { openPages } from './export.ts'
+import { OPEN } from './export.ts'
 import { beginMove, type MovedStore } from './move.ts'
 
 /** One side of a move while the application runs. */
@@ -140,7 +140,7 @@ async function copyOpen(source: LiveStore, target: LiveStore, leftAt: number) {
   const recent = new Set<string>()
   let count = 0
   for (const queue of await source.jobs.queues()) {
-    for await (const jobs of openPages(source.jobs, queue)) {
+    for await (const jobs of source.jobs.jobs(queue, OPEN)) {
       await storeJobs(target.jobs, jobs)
       count += jobs.length
       for (const { id, createdAt } of jobs) if (createdAt > leftAt - LATE) recent.add(`${queue}\0${id}`)
