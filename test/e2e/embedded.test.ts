@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { createKernel, type Kernel } from 'nuxt-queue'
 import { join } from 'pathe'
@@ -36,6 +36,21 @@ const HOLDER = (dir: string): string => `
 describe('the embedded database', () => {
   it('has an archive from which it starts', () => {
     expect(existsSync(PREPARED)).toBe(true)
+  })
+
+  it('names the cause for a folder of another version of PostgreSQL, and for a broken one, and leaves both as they are', async () => {
+    const dir = newFolder()
+    await (await open(dir)).close()
+    const version = join(dir, 'data/PG_VERSION')
+    const current = readFileSync(version, 'utf8').trim()
+    writeFileSync(version, '12\n')
+    const message = expect.stringContaining(`PostgreSQL 12, and this PGlite contains PostgreSQL ${current}`)
+    await expect(open(dir)).rejects.toMatchObject({ code: 'STORE_INCOMPATIBLE', message })
+    writeFileSync(version, `${current}\n`)
+    await (await open(dir)).close()
+    writeFileSync(join(dir, 'data/global/pg_control'), 'broken')
+    await expect(open(dir)).rejects.toMatchObject({ code: 'STORE_REFUSED' })
+    expect(readFileSync(join(dir, 'data/global/pg_control'), 'utf8')).toBe('broken')
   })
 
   it('restores stored data, rejects a second kernel, reclaims the jobs of a killed process, and recreates an unfinished database', async () => {

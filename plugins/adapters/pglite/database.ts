@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
+import { join } from 'pathe'
 import { QueueError, type Reporter } from '../../../kernel/index.ts'
 import { programFile } from '../../lib/package-files.ts'
 import { storeError } from '../postgres/lib/failure.ts'
@@ -31,7 +33,8 @@ interface Database extends Pick<PostgresPort, 'query' | 'listen' | 'caughtUp'> {
  * Opens a database in a worker thread. If the thread dies, it is started again: requests that are `repeatable` are sent
  * again, and all others fail with `ECONNRESET`.
  *
- * @throws QueueError `PLUGIN_SETUP_FAILED` if the database cannot be opened
+ * @throws QueueError `STORE_INCOMPATIBLE` if another version of PostgreSQL created the folder, `STORE_REFUSED` if the database cannot be
+ *   opened
  */
 export async function openDatabase(data: ThreadData, reporter: Reporter): Promise<Database> {
   const pending = new Map<number, PendingRequest>()
@@ -45,24 +48,23 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
     const ready = Promise.withResolvers<void>()
     started.on('message', (message: FromThread) => {
       if (message.type === 'ready') ready.resolve()
-      else if (message.type === 'failed') ready.reject(new Error(message.message))
+      else if (message.type === 'failed') ready.reject(failure(workerData.dataDir, message))
       else receive(message)
     })
     started.on('error', (error) => {
-      ready.reject(error)
+      ready.reject(failure(workerData.dataDir, error))
       if (!closing) reporter.error('The embedded database died. It is being restarted.', error)
     })
     started.on('exit', (code) => {
-      ready.reject(new Error(`its thread ended with code ${code}`))
+      ready.reject(failure(workerData.dataDir, { message: `Its thread ended with code ${code}` }))
       if (started === thread && !closing) void restart()
     })
     try {
       await ready.promise
       return started
-    } catch (cause) {
+    } catch (error) {
       await started.terminate()
-      const message = `The embedded database in ${workerData.dataDir} cannot be opened: ${(cause as Error).message}`
-      throw new QueueError('PLUGIN_SETUP_FAILED', message, { cause })
+      throw error
     }
   }
 
@@ -155,5 +157,26 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
       thread!.postMessage('close')
       await ended
     },
+  }
+}
+
+/** The error for a database that cannot be opened. `version` is the version of PostgreSQL that this PGlite contains. */
+function failure(dataDir: string, { message, version }: { message: string; version?: string }): QueueError {
+  const stored = versionOf(dataDir)
+  if (stored !== undefined && version !== undefined && stored !== version) {
+    const hint =
+      'Install the version of @electric-sql/pglite that created it, run "nuxt-queue export --all", and import that file into a new folder.'
+    const found = `The embedded database in ${dataDir} was created by PostgreSQL ${stored}, and this PGlite contains PostgreSQL ${version}.`
+    return new QueueError('STORE_INCOMPATIBLE', `${found} ${hint}`)
+  }
+  const hint = 'Restore the folder from a backup, or use another one.'
+  return new QueueError('STORE_REFUSED', `The embedded database in ${dataDir} cannot be opened: ${message}. ${hint}`)
+}
+
+function versionOf(dataDir: string): string | undefined {
+  try {
+    return readFileSync(join(dataDir, 'PG_VERSION'), 'utf8').trim()
+  } catch {
+    return undefined
   }
 }

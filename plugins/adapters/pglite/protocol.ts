@@ -14,7 +14,7 @@ export interface ToThread {
 
 export type FromThread =
   | { type: 'ready' }
-  | { type: 'failed'; message: string }
+  | { type: 'failed'; message: string; version?: string }
   | { type: 'rows'; id: number; rows: Record<string, unknown>[] }
   | { type: 'error'; id: number; error: { message: string } & Record<string, string | undefined> }
   | { type: 'notification'; channel: string; payload: string }

@@ -16,6 +16,17 @@ async function open(): Promise<PGlite> {
   return db
 }
 
+/** Returns the major version of PostgreSQL that PGlite contains, such as `17`, or `undefined` if PGlite does not run at all. */
+async function postgresVersion(): Promise<string | undefined> {
+  try {
+    await using empty = new PGlite()
+    const { rows } = await empty.query<{ server_version: string }>('SHOW server_version')
+    return rows[0]!.server_version.split('.')[0]
+  } catch {
+    return undefined
+  }
+}
+
 function respond(message: FromThread): void {
   port.postMessage(message)
 }
@@ -47,7 +58,8 @@ let queue = open().then(
     db = opened
     respond({ type: 'ready' })
   },
-  (error: unknown) => respond({ type: 'failed', message: (error as Error).message }),
+  async (error: unknown) =>
+    respond({ type: 'failed', message: (error as Error).message, version: await postgresVersion() }),
 )
 port.on('message', (message: ToThread | 'close') => {
   queue = queue.then(async () => {

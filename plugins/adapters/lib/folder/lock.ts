@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { join } from 'pathe'
+import { dirname, join } from 'pathe'
 import { QueueError } from '../../../../kernel/index.ts'
 import { PRIVATE_FOLDER } from '../../../lib/private-folder.ts'
 import { isThreadAlive, openLivenessSocket } from './liveness-socket.ts'
@@ -36,10 +36,11 @@ export interface FolderLock {
  * over. If several processes try to take it over, exactly one succeeds.
  *
  * @param timeout how long to wait for the holder to release the lock, in milliseconds
- * @throws QueueError `STORE_LOCKED`. The message names the holding process
+ * @throws QueueError `STORE_LOCKED`, whose message names the holding process; `STORE_REFUSED` or `STORE_UNAVAILABLE` if files cannot be
+ *   written to the folder
  */
 export async function lockFolder(folder: string, timeout: number): Promise<FolderLock> {
-  mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER })
+  writing(folder, () => mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER }))
   const path = join(folder, 'lock')
   const deadline = Date.now() + timeout
   const nonce = randomUUID()
@@ -69,12 +70,31 @@ export async function lockFolder(folder: string, timeout: number): Promise<Folde
 }
 
 function create(path: string, holder: Holder): boolean {
+  return writing(dirname(path), () => {
+    try {
+      writeFileSync(path, `${JSON.stringify(holder)}\n`, { flag: 'wx' })
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw error
+    }
+  })
+}
+
+/** Errors of a folder that may accept files later. */
+const TEMPORARY = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE'])
+
+function writing<T>(folder: string, write: () => T): T {
   try {
-    writeFileSync(path, `${JSON.stringify(holder)}\n`, { flag: 'wx' })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
+    return write()
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException
+    const hint = 'Use a folder in which this process can create files, or change the owner of this one.'
+    const kind = TEMPORARY.has(code) ? 'STORE_UNAVAILABLE' : 'STORE_REFUSED'
+    throw new QueueError(kind, `The folder ${folder} cannot be used: ${message}. ${hint}`, {
+      cause,
+      details: { folder },
+    })
   }
 }
 

@@ -31,6 +31,16 @@ function thread(folder: string) {
 }
 
 describe('the lock of a folder', () => {
+  it('refuses a folder that cannot be created, and one that is a file', async () => {
+    const file = join(newFolder(), 'file')
+    writeFileSync(file, 'mine')
+    for (const folder of [file, join(file, 'below')]) {
+      const message = expect.stringContaining(`The folder ${folder} cannot be used`)
+      await expect(openFolder(folder)).rejects.toMatchObject({ code: 'STORE_REFUSED', message })
+    }
+    expect(readFileSync(file, 'utf8')).toBe('mine')
+  })
+
   it('rejects a second kernel, in this process and in another, and names the holder', async () => {
     const folder = newFolder()
     await using _first = await openFolder(folder)
