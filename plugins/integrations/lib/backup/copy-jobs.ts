@@ -10,7 +10,7 @@ const PAGE = 500
 const RUNS = 64
 
 /** Stores jobs in a target that no process uses, replaces older versions of them, and compares each. @throws QueueError `STORE_DIFFERS` */
-export async function storeJobs(target: JobCopies, jobs: readonly JobRecord[]): Promise<void> {
+async function storeJobs(target: JobCopies, jobs: readonly JobRecord[]): Promise<void> {
   if (jobs.length === 0) return
   const copies = jobs.map(asStored)
   await target.write(copies)
@@ -24,6 +24,23 @@ export async function storeJobs(target: JobCopies, jobs: readonly JobRecord[]): 
   const { queue, id } = wrong
   const [stored] = await target.getMany(queue, [id])
   throw differs(`job "${id}" of queue "${queue}"`, jobChecksum(wrong), stored && jobChecksum(stored))
+}
+
+/** Stores pages of jobs, each like `storeJobs`. The next page is read while one is stored. */
+export async function storePages(
+  target: JobCopies,
+  pages: AsyncIterable<readonly JobRecord[]>,
+  onPage: (jobs: readonly JobRecord[]) => void = () => {},
+): Promise<void> {
+  let storing = Promise.resolve()
+  for await (const jobs of pages) {
+    await storing
+    storing = storeJobs(target, jobs)
+    // If the next page cannot be read, nothing awaits this one.
+    storing.catch(() => {})
+    onPage(jobs)
+  }
+  await storing
 }
 
 async function differing(target: JobCopies, jobs: readonly JobRecord[]): Promise<JobRecord[]> {

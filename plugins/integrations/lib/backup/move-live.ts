@@ -3,7 +3,7 @@ import { QueueError, type EventStore } from '../../../../kernel/index.ts'
 import { ENDED } from '../../../adapters/lib/store-copy.ts'
 import { writeMark, type StoreMark } from '../../../lib/store-mark.ts'
 import { followChanges, type Changes } from './changes.ts'
-import { copyEndedOf, copySettings, findPages, storeJobs } from './copy-jobs.ts'
+import { copyEndedOf, copySettings, findPages, storePages } from './copy-jobs.ts'
 import { copyQuietStreams, copyStreams } from './copy-streams.ts'
 import { OPEN } from './export.ts'
 import { beginMove, type MovedStore } from './move.ts'
@@ -107,7 +107,7 @@ async function copyAll(source: LiveStore, target: LiveStore, changes: Changes): 
   for await (const names of source.events.streams()) {
     for (const name of await copyStreams(names, source, target)) changes.add(name)
   }
-  for await (const jobs of findPages(source.jobs, { states: ENDED })) await storeJobs(target.jobs, jobs)
+  await storePages(target.jobs, findPages(source.jobs, { states: ENDED }))
   for await (const ids of source.jobs.remembered()) if (ids.length > 0) await target.jobs.remember(ids)
 }
 
@@ -140,11 +140,10 @@ async function copyOpen(source: LiveStore, target: LiveStore, leftAt: number) {
   const recent = new Set<string>()
   let count = 0
   for (const queue of await source.jobs.queues()) {
-    for await (const jobs of source.jobs.jobs(queue, OPEN)) {
-      await storeJobs(target.jobs, jobs)
+    await storePages(target.jobs, source.jobs.jobs(queue, OPEN), (jobs) => {
       count += jobs.length
       for (const { id, createdAt } of jobs) if (createdAt > leftAt - LATE) recent.add(`${queue}\0${id}`)
-    }
+    })
   }
   return { recent, count }
 }
