@@ -91,10 +91,45 @@ describe('tools', () => {
       body: '{"data":{"to":"ada"}}',
     })
     for (const queue of ['..', '.', '', undefined]) {
-      expect(() => request('getJob', { queue, job: 'j' })).toThrow('"queue" must be a string other than')
+      expect(() => request('getJob', { queue, job: 'j' })).toThrow(/"queue" (must be a string other than|is missing)/)
+    }
+  })
+
+  it('refuse every argument that they do not declare and every call without a required one, and name their arguments', async () => {
+    await using test = await createTestKernel()
+    const all = toolsOf((await test.kernel.http.describe()) as ApiDocument, true)
+    for (const { name, inputSchema, toRequest } of all) {
+      const { properties, required = [] } = inputSchema as { properties: object; required?: string[] }
+      const given = Object.fromEntries(required.map((argument) => [argument, 'x']))
+      const open = 'others' in properties
+      const more = open ? given : { ...given, bogus: 1 }
+      const refused = open ? 'nothing' : `${name} has no argument "bogus".`
+      expect(
+        messageOf(() => toRequest(more)),
+        name,
+      ).toContain(refused)
+      for (const argument of required) {
+        expect(messageOf(() => toRequest({ ...given, [argument]: null }))).toContain(`"${argument}" is missing.`)
+      }
+    }
+    const getJob = all.find(({ name }) => name === 'getJob')!
+    expect(messageOf(() => getJob.toRequest({ queue: 'q', jobId: 'j' }))).toBe(
+      'getJob has no argument "jobId". Its arguments are: queue (required), job (required), skipCharacters.',
+    )
+    for (const skipCharacters of [-5, 1.5, 'x', 1e300]) {
+      expect(messageOf(() => getJob.toRequest({ queue: 'q', job: 'j', skipCharacters }))).toContain('"skipCharacters"')
     }
   })
 })
+
+function messageOf(run: () => unknown): string {
+  try {
+    run()
+    return 'nothing'
+  } catch (error) {
+    return (error as Error).message
+  }
+}
 
 describe('mcp over HTTP', () => {
   it('lists and calls tools of both kinds for clients of both revisions, in pages that fit', async () => {
@@ -140,6 +175,8 @@ describe('mcp over HTTP', () => {
       whole += part.text
       part = await call('listJobs', { limit: 5, skipCharacters: Number(/skipCharacters: (\d+)/.exec(part.note!)![1]) })
     }
+    const beyond = await call('listJobs', { limit: 5, skipCharacters: 1_000_000 })
+    expect(beyond).toMatchObject({ text: '', note: expect.stringMatching(/has only \d+ characters/) as string })
     const { body } = await rig.ask('jobs?limit=5')
     expect(JSON.parse(whole + part.text)).toEqual(body)
     expect(rig.reports).toEqual([])

@@ -24,6 +24,30 @@ interface Template {
   hasBody: boolean
 }
 
+/** What a tool declares about its arguments. */
+interface Declaration {
+  name: string
+  properties: Readonly<Record<string, unknown>>
+  required: readonly string[]
+  /** Whether the API takes further parameters, and checks them. */
+  isOpen: boolean
+}
+
+/**
+ * The API cannot name what is missing in a path, and routes without a query ignore what follows theirs.
+ *
+ * @throws QueueError `REQUEST_INVALID`
+ */
+export function checkArguments({ name, properties, required, isOpen }: Declaration, given: Arguments): void {
+  const unknown = isOpen ? undefined : Object.keys(given).find((key) => !Object.hasOwn(properties, key))
+  const missing = required.find((key) => given[key] === undefined || given[key] === null)
+  if (unknown === undefined && missing === undefined) return
+  const known = Object.keys(properties).map((key) => (required.includes(key) ? `${key} (required)` : key))
+  const wrong =
+    unknown === undefined ? `${name}: "${missing}" is missing.` : `${name} has no argument ${JSON.stringify(unknown)}.`
+  throw new QueueError('REQUEST_INVALID', `${wrong} Its arguments are: ${known.join(', ') || 'none'}.`)
+}
+
 /** Writes the arguments of a tool into a request. @throws QueueError `REQUEST_INVALID` */
 export function createRequest({ method, path, places, hasBody }: Template, given: Arguments): ApiRequest {
   const query = new URLSearchParams()
@@ -46,10 +70,9 @@ export function createRequest({ method, path, places, hasBody }: Template, given
 
 /** A segment of dots would lead to another path. @throws QueueError `REQUEST_INVALID` */
 function segmentOf(name: string, value: unknown): string {
-  const text = value === undefined || value === null ? '' : textOf(value)
-  if (text !== '' && !/^\.{1,2}$/.test(text)) return encodeURIComponent(text)
-  const came = text === '' ? 'nothing' : `"${text}"`
-  throw new QueueError('REQUEST_INVALID', `"${name}" must be a string other than "." and ".."; got ${came}.`)
+  const text = textOf(value)
+  if (!/^\.{0,2}$/.test(text)) return encodeURIComponent(text)
+  throw new QueueError('REQUEST_INVALID', `"${name}" must be a string other than "", "." and ".."; got "${text}".`)
 }
 
 function textOf(value: unknown): string {

@@ -6,18 +6,25 @@ export type ToolResult = {
   isError: boolean
 }
 
+interface Slice {
+  text: string
+  more: boolean
+  /** How many characters the source lacks to reach the beginning of the slice. */
+  short: number
+}
+
 /** Reads at most `size` characters of a text, and no more of its source than is needed. */
-async function readSlice(response: Response, from: number, size: number): Promise<{ text: string; more: boolean }> {
+async function readSlice(response: Response, from: number, size: number): Promise<Slice> {
   let text = ''
   let left = from
-  if (!response.body) return { text, more: false }
+  if (!response.body) return { text, more: false, short: 0 }
   for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
     text += chunk.slice(left)
     left = Math.max(0, left - chunk.length)
     // Leaving the loop cancels the source.
-    if (text.length > size) return { text: text.slice(0, size), more: true }
+    if (text.length > size) return { text: text.slice(0, size), more: true, short: 0 }
   }
-  return { text, more: false }
+  return { text, more: false, short: left }
 }
 
 /** Turns a response of the API into a result that fits into the context of a model, with a note about the rest. */
@@ -27,10 +34,12 @@ export async function toolResultOf(
   skip: number,
   maxCharacters: number,
 ): Promise<ToolResult> {
-  const { text, more } = await readSlice(response, skip, maxCharacters)
+  const { text, more, short } = await readSlice(response, skip, maxCharacters)
   const note = more
     ? `The result was cut after ${skip + text.length} characters. To continue, call ${name} with the same arguments and ${SKIP}: ${skip + text.length}. To get less, use a smaller limit or a filter.`
-    : nextPage(text, name, pages)
+    : short > 0
+      ? `The result has only ${skip - short} characters. Call ${name} with a smaller ${SKIP}.`
+      : nextPage(text, name, pages)
   const blocks = note === undefined ? [text] : [text, note]
   return { content: blocks.map((block) => ({ type: 'text', text: block })), isError: !response.ok }
 }

@@ -4,7 +4,7 @@ import { loadPackage } from '../../../lib/optional-package.ts'
 import { packageVersion } from '../../../lib/package-version.ts'
 import type { ApiRequest, Arguments } from './request.ts'
 import { toolResultOf, type ToolResult } from './result.ts'
-import { SKIP, type Tool } from './tools.ts'
+import { SKIP, skipOf, type Tool } from './tools.ts'
 
 type Sdk = typeof import('@modelcontextprotocol/server')
 
@@ -52,13 +52,7 @@ async function call(
   ask: (request: ApiRequest) => MaybePromise<Response>,
   maxCharacters: number,
 ): Promise<ToolResult> {
-  const skip = Number(given[SKIP] ?? 0)
-  return toolResultOf(
-    await ask(tool.toRequest(given)),
-    tool,
-    Number.isSafeInteger(skip) && skip > 0 ? skip : 0,
-    maxCharacters,
-  )
+  return toolResultOf(await ask(tool.toRequest(given)), tool, skipOf(given[SKIP]), maxCharacters)
 }
 
 /** Wraps a JSON Schema for the SDK. The API validates the arguments. */

@@ -1,4 +1,5 @@
-import { createRequest, type ApiRequest, type Arguments, type ArgumentPlace } from './request.ts'
+import { QueueError } from '../../../../kernel/index.ts'
+import { checkArguments, createRequest, type ApiRequest, type Arguments, type ArgumentPlace } from './request.ts'
 
 type JsonSchema = Record<string, unknown>
 
@@ -85,6 +86,7 @@ function toolOf(method: string, path: string, operation: Operation): Tool {
   const required = [...parameters.filter(({ required }) => required).map(({ name }) => name), ...(body?.required ?? [])]
   const limit = properties.limit?.default
   const places = new Map(parameters.map((parameter) => [parameter.name, placeOf(parameter)]))
+  const isOpen = [...places.values()].includes('members')
   const defaults: Arguments = isReading && limit !== undefined ? { limit } : {}
   return {
     name: operationId,
@@ -103,12 +105,26 @@ function toolOf(method: string, path: string, operation: Operation): Tool {
       openWorldHint: false,
     },
     pages: 'after' in properties && isReading,
-    toRequest: ({ [SKIP]: _skip, ...given }) =>
-      createRequest(
+    toRequest(all) {
+      checkArguments({ name: operationId, properties, required, isOpen }, all)
+      const { [SKIP]: skip, ...given } = all
+      skipOf(skip)
+      return createRequest(
         { method, path: path.replace(/^\/+/, ''), places, hasBody: body !== undefined },
         { ...defaults, ...given },
-      ),
+      )
+    },
   }
+}
+
+/** Reads the argument `skipCharacters`. @throws QueueError `REQUEST_INVALID` */
+export function skipOf(value: unknown): number {
+  const skip = Number(value ?? 0)
+  if (Number.isSafeInteger(skip) && skip >= 0) return skip
+  throw new QueueError(
+    'REQUEST_INVALID',
+    `"${SKIP}" must be a whole number of at least 0; got ${JSON.stringify(value)}.`,
+  )
 }
 
 const SKIP_SCHEMA: JsonSchema = {
