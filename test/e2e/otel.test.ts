@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { context, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
+import { context, createContextKey, metrics, propagation, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { W3CTraceContextPropagator } from '@opentelemetry/core'
 import {
@@ -35,11 +35,25 @@ class Exporter extends InMemorySpanExporter {
   }
 }
 
+/** Like the propagator of Sentry, writes nothing for a context that is not active. */
+class ActivePropagator extends W3CTraceContextPropagator {
+  override inject(...[injected, carrier, setter]: Parameters<W3CTraceContextPropagator['inject']>): void {
+    if (injected === context.active()) super.inject(injected, carrier, setter)
+  }
+}
+
+/** Like that of Sentry, activates a context that is derived from the given one. */
+class DerivingManager extends AsyncLocalStorageContextManager {
+  override with: AsyncLocalStorageContextManager['with'] = (given, run, self, ...args) =>
+    super.with(given.setValue(DERIVED, true), run, self, ...args)
+}
+const DERIVED = createContextKey('derived')
+
 const exporter = new Exporter()
 const measured = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
 const reader = new PeriodicExportingMetricReader({ exporter: measured })
-context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
-propagation.setGlobalPropagator(new W3CTraceContextPropagator())
+context.setGlobalContextManager(new DerivingManager().enable())
+propagation.setGlobalPropagator(new ActivePropagator())
 trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }))
 metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
 

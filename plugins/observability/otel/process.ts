@@ -11,7 +11,7 @@ import {
   type SerializedError,
 } from '../../../kernel/index.ts'
 import { aboutAttempt, errorTypeOf, failSpan, keepOperations } from './attributes.ts'
-import type { Tracing } from './tracing.ts'
+import { injectInto, type Tracing } from './tracing.ts'
 import type { Instruments } from './instruments.ts'
 import { traceSteps } from './steps.ts'
 
@@ -59,7 +59,7 @@ export function traceProcessing(
     const span = tracer.startSpan(`process ${job.queue}`, { kind: SpanKind.CONSUMER, attributes, links }, parent)
     const context = api.trace.setSpan(parent, span)
     const headers = { ...job.headers }
-    api.propagation.inject(context, headers)
+    injectInto(headers, tracing, context)
     ;(job as { headers: Job['headers'] }).headers = headers
 
     const began = performance.now()
@@ -104,7 +104,7 @@ export function traceProcessing(
   /** Records which attempt begins to wait, because a moment or a timeout has no caller that ended the wait. */
   function recordWaiting({ ctx, events: [event] }: EmitPayload, next: Next) {
     const headers = {}
-    api.propagation.inject(api.trace.setSpan(ROOT_CONTEXT, spanOf(ctx!)!), headers)
+    injectInto(headers, tracing, api.trace.setSpan(ROOT_CONTEXT, spanOf(ctx!)!))
     event!.data = { ...(event!.data as object), headers }
     return next()
   }

@@ -1,7 +1,7 @@
 import type { Context, Span } from '@opentelemetry/api'
 import type { EnqueuePayload, Next, PluginKernel } from '../../../kernel/index.ts'
 import { aboutJob, aboutSending, errorTypeOf, failSpan, keepOperations, operationOn } from './attributes.ts'
-import type { Tracing } from './tracing.ts'
+import { injectInto, type Tracing } from './tracing.ts'
 import type { Instruments } from './instruments.ts'
 
 /** The queue of events that are being delivered to waits and triggers. */
@@ -105,7 +105,7 @@ export function traceSending(kernel: PluginKernel, tracing: Tracing, instruments
       const { job, batch } = payload
       const context = batch && options.createSpans ? createSpan(payload, sending) : sending.context
       const headers = { ...job.headers }
-      api.propagation.inject(context, headers)
+      injectInto(headers, tracing, context)
       job.headers = headers
       try {
         await api.context.with(context, next)

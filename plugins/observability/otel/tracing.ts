@@ -1,3 +1,4 @@
+import type { Context } from '@opentelemetry/api'
 import { z } from 'zod'
 import type { Job } from '../../../kernel/index.ts'
 
@@ -29,6 +30,11 @@ export interface Tracing {
   options: OtelOptions
   /** Whether the jobs of a queue are traced. */
   isTraced(job: Pick<Job, 'queue'>): boolean
+}
+
+/** Writes a context into headers. It is active meanwhile, because some propagators, such as that of Sentry, write only the active context. */
+export function injectInto(headers: Record<string, string>, { api }: Tracing, context: Context): void {
+  api.context.with(context, () => api.propagation.inject(api.context.active(), headers))
 }
 
 export type OtelOptions = z.output<typeof tracingOptions>
