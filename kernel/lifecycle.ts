@@ -155,12 +155,16 @@ export function createLifecycle(
   }
 
   async function closeAll(timeout: number): Promise<CloseReport> {
+    const deadline = performance.now() + timeout
     if (starting) await isWithin(Math.max(timeout, FINAL_WRITES), starting).catch(() => {})
     if (ports.hasPort('workers')) await stopWorkers(timeout)
+    const settled = (): Promise<unknown> => Promise.allSettled(runner.running.map(({ settling }) => settling))
+    // A queue may close as soon as the outcome of a job is stored. Its attempt ends a little later, when hooks have returned.
+    await isWithin(Math.max(0, deadline - performance.now()), settled())
     const left = [...runner.running]
     const reason = new QueueError('JOB_RELEASED', `The kernel closes and has waited ${timeout} ms for this job.`)
     for (const attempt of left) attempt.signalAbort(reason)
-    const settling = Promise.allSettled(left.map((attempt) => attempt.settling))
+    const settling = settled()
     await isWithin(left.length > 0 ? kernel.config.abortGrace : 0, settling)
     for (const attempt of left) attempt.abort(reason)
     await isWithin(FINAL_WRITES, settling)

@@ -248,4 +248,26 @@ export function endingTests(test: PresetTest): void {
       expect(started).toEqual(['once'])
     }),
   )
+
+  it(
+    'waits on close for an attempt whose completion is stored while a hook still works with it',
+    test(async ({ kernel, start, until, reports }) => {
+      await start({ w: ({ data }) => data })
+      const hooked = Promise.withResolvers<void>()
+      let stored = false
+      kernel.hook('emit', async ({ events }, next) => {
+        await next()
+        if (events.at(-1)?.type !== 'step.completed') return
+        stored = true
+        await hooked.promise
+      })
+      await kernel.enqueue('w')
+      await until('the completion is stored', () => stored)
+      const closing = kernel.close()
+      // The hook takes longer than queues take to close.
+      setTimeout(hooked.resolve, 200)
+      expect(await closing).toEqual({ aborted: [] })
+      expect(reports.filter(({ message }) => message.startsWith('Closed after'))).toEqual([])
+    }),
+  )
 }
