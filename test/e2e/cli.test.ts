@@ -203,6 +203,19 @@ test('the log of a run is followed until its end, and its history exported', asy
   expect(await cliJson(['show', 'run.jsonl'], cwd)).toEqual(await cliJson(['show', runId], cwd))
 })
 
+test('a command that waits for a job says why the job does not run', async () => {
+  await using project = await createProject({ greet: GREET })
+  const { cwd } = project
+  await using _dev = await startDev(cwd)
+  expect(await cli(['pause', 'greetings'], cwd)).toMatchObject({ code: 0 })
+  await using waiting = startCli(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], cwd)
+  await waiting.until(/Queue "greetings" is paused/)
+  await cli(['resume', 'greetings'], cwd)
+  const { code, stdout } = await waiting.ended
+  expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/Ada/) })
+  expect(stdout).not.toContain('paused')
+})
+
 test('a job with a known id is not enqueued again', async () => {
   await using project = await createProject({ greet: GREET })
   const { cwd } = project

@@ -57,12 +57,12 @@ function start(program: string, args: readonly string[], cwd: string, added: Nod
     until(pattern) {
       const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>()
       const look = (): void => {
-        const match = pattern.exec(output.stdout)
+        const match = pattern.exec(output.stdout) ?? pattern.exec(output.stderr)
         if (!match) return
-        child.stdout.off('data', look)
+        for (const stream of [child.stdout, child.stderr]) stream.off('data', look)
         resolve(match)
       }
-      child.stdout.on('data', look)
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', look)
       look()
       void ended.then(() => reject(new Error(`Ended without ${String(pattern)}:\n${output.stdout}${output.stderr}`)))
       return promise

@@ -14,6 +14,8 @@ export interface Output {
   line(text: string): void
   /** Writes a value for people, on several lines if needed, but not with `--json`. */
   block(value: unknown, indent?: string): void
+  /** Writes a line that is not part of the answer to stderr. */
+  note(text: string): void
   error(error: unknown): void
 }
 
@@ -24,6 +26,9 @@ export function createOutput(json: boolean): Output {
     value,
     line(text) {
       if (!json) process.stdout.write(`${oneLine(text)}\n`)
+    },
+    note(text) {
+      process.stderr.write(`${colors.dim(oneLine(text))}\n`)
     },
     block(value, indent = '') {
       if (!json) process.stdout.write(`${pretty(value, indent)}\n`)

@@ -75,11 +75,15 @@ export function createExplain(kernel: Kernel) {
       if (key === fairKey || key === concurrencyKey) reasons.push(reason('key-paused', { queue, key, since }))
     }
     const worker = kernel.registry.find(queue, name, id)
-    if (!worker) reasons.push(reason('no-worker', { queue, name }))
-    else if (!kernel.port('workers').getWorker(queue, worker.name)) {
-      reasons.push(reason('not-started', { worker: worker.id }))
-    }
+    const consumed = worker && kernel.port('workers').getWorker(queue, worker.name)
+    if (!consumed && !(await isConsumedElsewhere(queue, worker?.name ?? name)))
+      reasons.push(worker ? reason('not-started', { worker: worker.id }) : reason('no-worker', { queue, name }))
     return reasons
+  }
+
+  async function isConsumedElsewhere(queue: string, name: string): Promise<boolean> {
+    const instances = 'instances' in kernel ? await kernel.instances() : []
+    return instances.some(({ workers }) => workers.some((one) => one.queue === queue && one.name === name))
   }
 
   async function whyWaiting(job: JobRecord): Promise<Reason[]> {

@@ -15,9 +15,9 @@ interface Facts {
   'queue-paused': { queue: string }
   /** The jobs with a key are paused in the queue. `since`: when they were paused. */
   'key-paused': { queue: string; key: string; since: number }
-  /** No worker of this process handles the job. Another process may have one. */
+  /** No worker of this process handles the job, and no other running process is known to have one. */
   'no-worker': { queue: string; name: string }
-  /** The worker is registered in this process but does not consume. */
+  /** The worker is registered in this process but does not consume, and no other running process is known to have it. */
   'not-started': { worker: string }
   /** The job was enqueued to run later. */
   delayed: { until: number }
@@ -79,9 +79,10 @@ const SENTENCES: Sentences = {
   'queue-paused': ({ queue }) => `Queue "${queue}" is paused. Call kernel.port('queue').resume('${queue}').`,
   'key-paused': ({ queue, key, since }) =>
     `The jobs with key "${key}" of queue "${queue}" have been paused since ${date(since)}. Call kernel.queue('${queue}').resume({ key }).`,
-  'no-worker': ({ queue, name }) => `No worker of this process handles "${name}" on queue "${queue}".`,
+  'no-worker': ({ queue, name }) =>
+    `No worker of this process handles "${name}" on queue "${queue}", and no other running process is known to have one.`,
   'not-started': ({ worker }) =>
-    `Worker "${worker}" does not consume in this process, because kernel.start() was not called.`,
+    `Worker "${worker}" does not consume in this process, because kernel.start() was not called. No other running process is known to have it.`,
   delayed: ({ until }) => `It was enqueued to run at ${date(until)}.`,
   backoff: ({ until, attempt, attempts, error }) =>
     `Attempt ${attempt} of ${attempts} failed${because(error.message)}. The next one is at ${date(until)}.`,

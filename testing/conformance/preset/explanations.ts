@@ -79,6 +79,20 @@ export function explanationTests(test: PresetTest): void {
   )
 
   it(
+    'explains a job whose worker runs in another process',
+    test(async ({ kernel, sibling, start, until }) => {
+      const other = await sibling()
+      await start({})
+      await other.registerWorker({ id: 'remote', config: { queue: 'remote' }, handler: () => {} })
+      await other.port('queue').pause('remote')
+      await other.start()
+      const job = await kernel.enqueue({ queue: 'remote', name: 'remote' })
+      const codes = async () => (await kernel.explain(job)).reasons.map(({ code }) => code).join()
+      await until('the other process is known', async () => (await codes()) === 'queue-paused')
+    }),
+  )
+
+  it(
     'explains a job before the kernel is started',
     test(async ({ kernel }) => {
       await kernel.registerWorker({ id: 'idle', config: { queue: 'idle' }, handler: () => {} })

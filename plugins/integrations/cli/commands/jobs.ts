@@ -1,7 +1,7 @@
 import { parseData, parseDelay, parsePairs, parseWhole, parseWords } from '../arguments.ts'
 import { QueueError } from '../../../../kernel/index.ts'
 import { formatTable, jobColumns, jobRow, type Output } from '../output.ts'
-import type { ChangedJob } from '../protocol.ts'
+import type { Backend, ChangedJob } from '../protocol.ts'
 import { command, type Commands, type Opener } from './define.ts'
 import { filterOptions, parseFilter } from './job-filter.ts'
 
@@ -22,6 +22,18 @@ function report({ changed, job: { queue: of, id, ...rest } }: ChangedJob, said: 
   if (!changed) throw new QueueError('JOB_STATE', `Job "${id}" of queue "${of}" ${said.unchanged}`)
   if (output.json) output.value({ queue: of, id, ...rest })
   else output.line(`${said.done} job ${id} of queue ${of}.`)
+}
+
+/** How long `enqueue --wait` waits before it says why the job does not run, in milliseconds. */
+const PATIENCE = 3000
+
+async function explainWait(backend: Backend, stored: { queue: string; id: string }, output: Output): Promise<void> {
+  try {
+    const { state, reasons } = await backend.ask('explain', stored)
+    if (state === 'waiting' || state === 'delayed') for (const { sentence } of reasons) output.note(sentence)
+  } catch {
+    // The result, which is still awaited, has the same cause.
+  }
 }
 
 export function jobCommands(open: Opener): Commands {
@@ -66,7 +78,8 @@ export function jobCommands(open: Opener): Commands {
             if (output.json) output.value(stored)
             return
           }
-          const result = await backend.ask('result', stored)
+          const unanswered = setTimeout(() => void explainWait(backend, stored, output), PATIENCE)
+          const result = await backend.ask('result', stored).finally(() => clearTimeout(unanswered))
           if (output.json) output.value({ ...stored, result })
           else output.block(result)
         })
