@@ -209,7 +209,7 @@ test('a command that waits for a job says why the job does not run', async () =>
   await using _dev = await startDev(cwd)
   expect(await cli(['pause', 'greetings'], cwd)).toMatchObject({ code: 0 })
   await using waiting = startCli(['enqueue', 'greet', '--data', '{"name":"Ada"}', '--wait'], cwd)
-  await waiting.until(/Queue "greetings" is paused/)
+  await waiting.until(/Queue "greetings" is paused/, 'stderr')
   await cli(['resume', 'greetings'], cwd)
   const { code, stdout } = await waiting.ended
   expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/Ada/) })

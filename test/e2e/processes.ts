@@ -16,7 +16,7 @@ export interface Running extends AsyncDisposable {
   pid: number
   kill(signal: NodeJS.Signals): void
   /** Waits for output that matches; rejects when the process ends without it. */
-  until(pattern: RegExp): Promise<RegExpExecArray>
+  until(pattern: RegExp, from?: 'stdout' | 'stderr'): Promise<RegExpExecArray>
   ended: Promise<Finished>
 }
 
@@ -54,15 +54,15 @@ function start(program: string, args: readonly string[], cwd: string, added: Nod
   return {
     pid: child.pid!,
     kill: (signal) => void child.kill(signal),
-    until(pattern) {
+    until(pattern, from = 'stdout') {
       const { promise, resolve, reject } = Promise.withResolvers<RegExpExecArray>()
       const look = (): void => {
-        const match = pattern.exec(output.stdout) ?? pattern.exec(output.stderr)
+        const match = pattern.exec(output[from])
         if (!match) return
-        for (const stream of [child.stdout, child.stderr]) stream.off('data', look)
+        child[from].off('data', look)
         resolve(match)
       }
-      for (const stream of [child.stdout, child.stderr]) stream.on('data', look)
+      child[from].on('data', look)
       look()
       void ended.then(() => reject(new Error(`Ended without ${String(pattern)}:\n${output.stdout}${output.stderr}`)))
       return promise

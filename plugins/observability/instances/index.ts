@@ -59,21 +59,23 @@ export default definePlugin({
     const stream = createBoundedStream(kernel, MAX_HEARTBEATS)
     kernel.declareStreams?.({ names: () => [STREAM], keep: MAX_HEARTBEATS })
     const checkFlows = createMissingSteps(kernel)
+    let self: Pick<InstanceFacts, 'id' | 'version' | 'startedAt'> | undefined
+    /** The findings of the last check. Heartbeats repeat the check as long as there are findings. */
+    let missing: MissingStep[] = []
+    /** The workers of this instance may have changed since its last heartbeat. */
+    const current = (one: InstanceInfo): InstanceInfo =>
+      self && one.id === self.id ? { ...one, ...factsOf(kernel, self, missing) } : one
     const instances = async (): Promise<InstanceInfo[]> =>
-      foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now())
+      foldInstances(await stream.newest(STREAM, MAX_HEARTBEATS), kernel.clock.now()).map(current)
     kernel.extend({ instances })
     kernel.flows.onVersions(async (flow) => (await instances()).flatMap(({ flows }) => flows[flow] ?? []))
     if (heartbeat === 0) return stopWatching
 
-    let self: Pick<InstanceFacts, 'id' | 'version' | 'startedAt'> | undefined
     let announced = new Set<WorkerDefinition>()
     /** The last append. Appends wait for each other, so that the newest event is the current one. */
     let appending: Promise<unknown> = Promise.resolve()
     let stop: (() => void) | undefined
     let closed = false
-
-    /** The findings of the last check. Heartbeats repeat the check as long as there are findings. */
-    let missing: MissingStep[] = []
 
     async function append(type: string): Promise<InstanceFacts> {
       self ??= { id: kernel.newId(), version: packageVersion(), startedAt: kernel.clock.now() }

@@ -34,8 +34,12 @@ export function createJobReader(db: PostgresPort): Pick<JobCopies, 'jobs' | 'get
       return rows.map((row) => storedRecord(queue, row))
     },
     async *jobs(queue, states) {
-      const where = states.flatMap((state) => CONDITIONS[state]).join(' OR ')
-      const text = `SELECT j.id FROM ${s}.job j WHERE j.name = $1 AND (${where}) ORDER BY ${CREATED_AT}, j.created_on`
+      const where: string[] = []
+      for (const state of new Set(states)) {
+        const some = CONDITIONS[state]
+        where.push(...some)
+      }
+      const text = `SELECT j.id FROM ${s}.job j WHERE j.name = $1 AND (${where.join(' OR ')}) ORDER BY ${CREATED_AT}, j.created_on`
       const rows = await db.query<{ id: string }>(text, [encodeQueue(queue)], { repeatable: true })
       for (const page of inPages(rows.map(({ id }) => id))) {
         const found = new Map((await read(queue, page)).map((row) => [row.id, row]))

@@ -133,7 +133,7 @@ export function createJobSearch(redis: RedisPort, queues: Queues) {
         return jobs.toSorted((a, b) => a.createdAt - b.createdAt)
       }
       // With a large offset, only the jobs of the page are read completely.
-      if (offset > PAGE_SIZE) return jobsOf((await candidatesOf(sources, offset + limit)).slice(offset))
+      if (offset > PAGE_SIZE) return jobsOf((await candidatesOf(sources, offset + limit)).slice(offset, offset + limit))
     }
     const found = await Promise.all(sources.map((source) => search(source, 0, offset + limit, matches)))
     return found
