@@ -1,6 +1,7 @@
 /**
  * Checks the package as users get it: what its manifest says (publint), and whether TypeScript finds the types of each entry (attw).
- * Needs the declarations of the build. Code that is not built yet counts as present if its declaration is.
+ * Needs the declarations of the build, and gives the same result with and without the code: code counts as present if its declaration is,
+ * and consists of the line that names its interpreter, if there is one.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { checkPackage, Package } from '@arethetypeswrong/core'
@@ -16,11 +17,14 @@ const NOT_SUPPORTED: ReadonlySet<string> = new Set(['NoResolution node10', 'CJSR
 const OTHER_PLUGINS = /^\.\/plugins\/(?!(?:flow|queue-redis)$)/
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { name: string; version: string }
-const paths = ['package.json', ...globSync('dist/**/*.{js,d.ts}', { cwd: ROOT })].map((path) => normalize(path))
-const files = new Map<string, Uint8Array>(paths.map((path) => [path, readFileSync(join(ROOT, path))]))
-for (const path of paths.filter((path) => path.endsWith('.d.ts'))) {
-  const code = path.replace(/\.d\.ts$/, '.js')
-  if (!files.has(code)) files.set(code, Buffer.from('export {}\n'))
+const declarations = globSync('dist/**/*.d.ts', { cwd: ROOT }).map((path) => normalize(path))
+const files = new Map<string, Uint8Array>(
+  ['package.json', ...declarations].map((path) => [path, readFileSync(join(ROOT, path))]),
+)
+for (const path of declarations) {
+  const source = readFileSync(join(ROOT, path.replace(/^dist\//, '').replace(/\.d\.ts$/, '.ts')), 'utf8')
+  const interpreter = /^#!.*\n/.exec(source)?.[0] ?? ''
+  files.set(path.replace(/\.d\.ts$/, '.js'), Buffer.from(`${interpreter}export {}\n`))
 }
 
 async function readManifest(): Promise<string[]> {
