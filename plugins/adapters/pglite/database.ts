@@ -52,7 +52,7 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
       else receive(message)
     })
     started.on('error', (error) => {
-      ready.reject(failure(workerData.dataDir, error))
+      ready.reject(failure(workerData.dataDir, error, error))
       if (!closing) reporter.error('The embedded database died. It is being restarted.', error)
     })
     started.on('exit', (code) => {
@@ -161,16 +161,21 @@ export async function openDatabase(data: ThreadData, reporter: Reporter): Promis
 }
 
 /** The error for a database that cannot be opened. `version` is the version of PostgreSQL that this PGlite contains. */
-function failure(dataDir: string, { message, version }: { message: string; version?: string }): QueueError {
-  const stored = versionOf(dataDir)
-  if (stored !== undefined && version !== undefined && stored !== version) {
+function failure(
+  dataDir: string,
+  { message, version }: { message: string; version?: string },
+  cause?: unknown,
+): QueueError {
+  const stored = version === undefined ? undefined : versionOf(dataDir)
+  if (stored !== undefined && stored !== version) {
     const hint =
       'Install the version of @electric-sql/pglite that created it, run "nuxt-queue export --all", and import that file into a new folder.'
     const found = `The embedded database in ${dataDir} was created by PostgreSQL ${stored}, and this PGlite contains PostgreSQL ${version}.`
     return new QueueError('STORE_INCOMPATIBLE', `${found} ${hint}`)
   }
   const hint = 'Restore the folder from a backup, or use another one.'
-  return new QueueError('STORE_REFUSED', `The embedded database in ${dataDir} cannot be opened: ${message}. ${hint}`)
+  const failed = `The embedded database in ${dataDir} cannot be opened: ${message}.`
+  return new QueueError('STORE_REFUSED', `${failed} ${hint}`, { cause })
 }
 
 function versionOf(dataDir: string): string | undefined {

@@ -18,19 +18,17 @@ interface Host {
 
 /** Creates the port `jobCopies` of a store that keeps its jobs in memory. */
 export function createLocalJobCopies({ provider, queues, queueOf, forgotten, journal }: Host): JobCopies {
+  const calls = queueCalls(provider)
   return {
     queues: () =>
       [...queues].flatMap(([name, { jobs, paused, limits }]) =>
         jobs.size > 0 || paused || Object.keys(limits()).length > 0 ? [name] : [],
       ),
-    ...queueCalls(provider),
+    ...calls,
     async *jobs(queue, states) {
       const entries = [...(queues.get(queue)?.jobs.values() ?? [])]
       const ids = entries.flatMap(({ record }) => (states.includes(record.state) ? [record.id] : []))
-      for (const page of inPages(ids)) {
-        const found = await Promise.all(page.map((id) => provider.getJob(queue, id)))
-        yield found.filter((job) => job !== undefined)
-      }
+      for (const page of inPages(ids)) yield calls.getMany(queue, page)
     },
     async *remembered() {
       for (const queue of queues.keys()) {
