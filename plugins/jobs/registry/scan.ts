@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { extname, resolve } from 'pathe'
 import {
   isQueueError,
@@ -140,9 +140,10 @@ export function createScanner(kernel: Kernel, folders: readonly string[]) {
       if (!about) return unregisterFrom(path)
       const files = about.isDirectory() ? (await filesIn(path)).filter((file) => !loads.has(file)) : [path]
       for (const file of files.filter((one) => isWorkerFile(folder, one))) {
-        await (
-          await read(workerId(folder, file), file)
-        )({ replace: true })
+        const registers = await read(workerId(folder, file), file)
+        // A file that left while it was loaded is gone, not broken.
+        if (existsSync(file)) await registers({ replace: true })
+        else await unregisterFrom(file)
       }
     },
   }

@@ -1,7 +1,8 @@
-import { cp, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'pathe'
 import { describe, expect, it } from 'vitest'
+import { definePlugin } from '../../../kernel/index.ts'
 import { createTestKernel, type TestKernel } from '../../../testing/index.ts'
 
 const fixtures = join(import.meta.dirname, '../../fixtures')
@@ -96,5 +97,35 @@ describe('watching', () => {
     expect(registry.get('hello')?.id).toBe('hello')
     expect(test.reports).toEqual([])
     await rm(root, { recursive: true })
+  })
+
+  it('says nothing about a file that leaves while it is loaded', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nuxt-queue-'))
+    const loads: string[] = []
+    const leaving = definePlugin({
+      name: 'leaving',
+      setup: (kernel) =>
+        kernel.provide('runtime', {
+          name: 'leaving',
+          extensions: ['.leaving'],
+          load: async (file) => {
+            loads.push(file)
+            await rm(file)
+            await readFile(file)
+            throw new Error('unreachable')
+          },
+          execute: () => undefined,
+        }),
+    })
+    await using test = await createTestKernel({
+      plugins: [leaving],
+      config: { registry: { rootDir: folder, dirs: ['.'], watch: true } },
+    })
+    await writeFile(join(folder, 'one.leaving'), '')
+    await expect.poll(() => loads).toEqual([join(folder, 'one.leaving')])
+    await writeFile(join(folder, 'two.mjs'), 'export default () => {}')
+    await expect.poll(() => test.kernel.registry.get('two')?.id).toBe('two')
+    expect(test.reports).toEqual([])
+    await rm(folder, { recursive: true })
   })
 })
